@@ -1,0 +1,51 @@
+# pg_dump and restore into a new cluster keep topics, settings, records and offsets, and
+# producing goes on at the next offset; in plain and in custom format.
+# shellcheck shell=bash source=pg_regress/cluster/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+everything="select topic, partition, \"offset\", extract(epoch from \"timestamp\"), key, value, headers
+  from kafka.topics t, lateral kafka.records(t.topic) order by 1, 2, 3"
+topics="select topic, topic_id, partitions, config from kafka.topics order by 1"
+watermarks="select topic, partition, log_start_offset, high_watermark from kafka.partitions order by 1, 2"
+
+new_cluster old
+sql old "create extension pg_kafka"
+sql old "select kafka.create_topic('orders', 3, '{\"compression.type\": \"zstd\", \"max.message.bytes\": \"2000000\"}')" >/dev/null
+sql old "select kafka.create_topic('empty', 2)" >/dev/null
+sql old "select kafka.create_topic('gone')" >/dev/null
+sql old "select kafka.produce('gone', 'x')" >/dev/null
+sql old "select kafka.delete_topic('gone')" >/dev/null
+sql old "select count(kafka.produce('orders', 'value ' || i, key => 'key ' || i, headers => jsonb_build_object('n', i::text)))
+  from generate_series(1, 1000) i" >/dev/null
+sql old "select kafka.produce('orders', null::text, key => 'tombstone', partition => 1)" >/dev/null
+# A rolled back record leaves a gap or nothing, but never a record.
+sql old "begin; select kafka.produce('orders', 'never', partition => 0); select kafka.flush(); rollback" >/dev/null
+sql old "select kafka.produce('orders', repeat('large', 100000), partition => 0)" >/dev/null
+expect "records before the dump" 1002 "$(sql old "select count(*) from kafka.records('orders')")"
+
+for format in plain custom; do
+  new_cluster "$format"
+  if [ "$format" = plain ]; then
+    on old pg_dump >"$work/dump"
+    on plain psql -X -q -v ON_ERROR_STOP=1 -f "$work/dump" >/dev/null
+  else
+    on old pg_dump -Fc >"$work/dump"
+    on custom pg_restore -d postgres --exit-on-error "$work/dump"
+  fi
+  expect "topics ($format)" "$(sql old "$topics")" "$(sql "$format" "$topics")"
+  expect "watermarks ($format)" "$(sql old "$watermarks")" "$(sql "$format" "$watermarks")"
+  sql old "$everything" >"$work/wanted"
+  sql "$format" "$everything" >"$work/found"
+  cmp "$work/wanted" "$work/found"
+  for partition in 0 1 2; do
+    next=$(sql "$format" "select high_watermark from kafka.partitions where topic = 'orders' and partition = $partition")
+    sql "$format" "select kafka.produce('orders', 'after', partition => $partition)" >/dev/null
+    expect "the offset after the restore ($format, partition $partition)" "$next|after" \
+      "$(sql "$format" "select \"offset\", convert_from(value, 'UTF8') from kafka.fetch('orders', $partition, $next)")"
+  done
+  # Deleted and new topics: names and numbers are not taken twice.
+  sql "$format" "select kafka.create_topic('later')" >/dev/null
+  sql "$format" "select kafka.produce('later', 'y')" >/dev/null
+  expect "a new topic ($format)" "0|y" "$(sql "$format" "select \"offset\", convert_from(value, 'UTF8') from kafka.records('later')")"
+  expect "orders beside a new topic ($format)" 1005 "$(sql "$format" "select count(*) from kafka.records('orders')")"
+done
