@@ -1,0 +1,137 @@
+//! Sequence numbers of idempotent producers (KIP-98, KIP-360): per partition and producer
+//! id, the epoch and the last five batches decide whether a batch is appended.
+
+use crate::error::KafkaError;
+use crate::offsets::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
+
+/// How many batches are remembered: a client has at most five requests in flight.
+pub const MAX_REMEMBERED_BATCHES: usize = 5;
+
+/// What a partition remembers about one producer id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerState {
+    pub epoch: i16,
+    /// At most [`MAX_REMEMBERED_BATCHES`], oldest first.
+    pub batches: Vec<PastBatch>,
+}
+
+/// One batch that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastBatch {
+    pub base_sequence: i32,
+    pub last_sequence: i32,
+    pub base_offset: i64,
+    /// The batch's max timestamp, epoch milliseconds.
+    pub timestamp: i64,
+}
+
+/// What to do with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SequenceVerdict {
+    Append,
+    /// The very batch is in the log: answer with its offset, append nothing.
+    Duplicate(PastBatch),
+}
+
+impl Default for ProducerState {
+    fn default() -> Self {
+        Self {
+            epoch: NO_PRODUCER_EPOCH,
+            batches: Vec::new(),
+        }
+    }
+}
+
+impl ProducerState {
+    /// Remembers a batch that was appended. A new epoch forgets the old one's batches.
+    pub fn record_append(
+        &mut self,
+        epoch: i16,
+        base_sequence: i32,
+        record_count: i32,
+        base_offset: i64,
+        timestamp: i64,
+    ) {
+        if self.epoch != epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
+        while self.batches.len() >= MAX_REMEMBERED_BATCHES {
+            self.batches.remove(0);
+        }
+        self.batches.push(PastBatch {
+            base_sequence,
+            last_sequence: last_sequence(base_sequence, record_count),
+            base_offset,
+            timestamp,
+        });
+    }
+}
+
+/// The sequence number of a batch's last record; numbers wrap from 2^31-1 to 0.
+pub fn last_sequence(base_sequence: i32, record_count: i32) -> i32 {
+    if base_sequence < 0 {
+        return NO_SEQUENCE;
+    }
+    let last = i64::from(base_sequence) + i64::from(record_count.max(1)) - 1;
+    (last & i64::from(i32::MAX)) as i32
+}
+
+/// Judges a client's batch by what the partition remembers of its producer.
+///
+/// `state` is `None` for a producer id the partition has not seen or has forgotten: any
+/// sequence number is then accepted (KIP-360). A batch without a producer id is appended.
+///
+/// # Errors
+/// [`KafkaError::InvalidProducerEpoch`] for an older epoch,
+/// [`KafkaError::OutOfOrderSequence`] for a gap, an old batch no longer remembered, or a
+/// new epoch that does not begin at 0.
+pub fn check_sequence(
+    state: Option<&ProducerState>,
+    producer_id: i64,
+    epoch: i16,
+    base_sequence: i32,
+    record_count: i32,
+) -> Result<SequenceVerdict, KafkaError> {
+    let Some(state) = state else {
+        return Ok(SequenceVerdict::Append);
+    };
+    if producer_id == NO_PRODUCER_ID {
+        return Ok(SequenceVerdict::Append);
+    }
+    let last = last_sequence(base_sequence, record_count);
+    if state.epoch == epoch
+        && let Some(past) = state
+            .batches
+            .iter()
+            .find(|b| b.base_sequence == base_sequence && b.last_sequence == last)
+    {
+        return Ok(SequenceVerdict::Duplicate(*past));
+    }
+    if epoch < state.epoch {
+        return Err(KafkaError::InvalidProducerEpoch {
+            producer_id,
+            current: state.epoch,
+            found: epoch,
+        });
+    }
+    let expected = if epoch == state.epoch {
+        let newest = state
+            .batches
+            .last()
+            .map_or(NO_SEQUENCE, |b| b.last_sequence);
+        // From 2^31-1 the next number is 0, as it is from "none".
+        newest.checked_add(1).unwrap_or(0)
+    } else {
+        0
+    };
+    if base_sequence == expected || state.epoch == NO_PRODUCER_EPOCH {
+        Ok(SequenceVerdict::Append)
+    } else {
+        Err(KafkaError::OutOfOrderSequence {
+            producer_id,
+            expected,
+            found: base_sequence,
+        })
+    }
+}
