@@ -1,4 +1,46 @@
-//! Kafka's log, coordinator and transactions as SQL functions.
+//! Kafka's log and its two doors as SQL functions: `api` is the SQL face, `store` the
+//! tables and locks, `kafka_core` (src/core) Kafka's rules.
 use pgrx::prelude::*;
 
+mod api;
+mod guc;
+mod raise;
+mod store;
+
 pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/10_tables.sql", name = "tables", bootstrap);
+extension_sql_file!("../sql/20_types.sql", name = "types", requires = ["tables"]);
+extension_sql_file!(
+    "../sql/30_functions.sql",
+    name = "functions",
+    requires = ["types"]
+);
+extension_sql_file!(
+    "../sql/40_views.sql",
+    name = "views",
+    requires = ["functions"]
+);
+extension_sql_file!(
+    "../sql/90_grants_comments.sql",
+    name = "grants_comments",
+    requires = ["views"],
+    finalize
+);
+
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    guc::init();
+    store::init();
+}
+
+/// What `cargo pgrx test` needs at the crate's root.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["max_prepared_transactions = 4"]
+    }
+}

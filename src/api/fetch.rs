@@ -1,0 +1,297 @@
+//! `kafka.fetch` and `kafka.records`: records as rows.
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use kafka_core::batch::Batch;
+use kafka_core::error::KafkaError;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use super::produce_batches::MAX_INFLATED_BYTES;
+use crate::raise::ok;
+use crate::store::header::Headers;
+use crate::store::log::{self, LockMode, Watermarks};
+use crate::store::topic::{self, Topic, TopicRef};
+use crate::store::{server, wait_duration, wake};
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    ReadCommitted,
+    ReadUncommitted,
+}
+
+impl Isolation {
+    pub(super) fn parse(text: &str) -> Result<Self, KafkaError> {
+        match text {
+            "read_committed" => Ok(Self::ReadCommitted),
+            "read_uncommitted" => Ok(Self::ReadUncommitted),
+            other => Err(KafkaError::InvalidRequest {
+                reason: format!("isolation is read_committed or read_uncommitted, not \"{other}\""),
+            }),
+        }
+    }
+}
+
+/// A record as a row, in Rust's memory: rows are handed out one call at a time, and
+/// PostgreSQL frees what a call allocated.
+struct RecordRow {
+    offset: i64,
+    timestamp: Option<TimestampWithTimeZone>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Headers,
+}
+
+/// How much one call returns at most.
+struct Budget {
+    records: usize,
+    bytes: usize,
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn fetch(
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    max_records: i32,
+    max_bytes: i32,
+    max_wait_ms: i32,
+    isolation: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(offset, i64),
+        name!(timestamp, Option<TimestampWithTimeZone>),
+        name!(key, Option<Vec<u8>>),
+        name!(value, Option<Vec<u8>>),
+        name!(headers, Headers),
+    ),
+> {
+    ok(Isolation::parse(isolation));
+    let wanted = TopicRef::Name(topic.to_owned());
+    let budget = Budget {
+        records: max_records.max(0) as usize,
+        bytes: max_bytes.max(0) as usize,
+    };
+    let first = ok(topic::find(&wanted));
+    let rows = wake::wait(
+        [(first.number, partition)].into_iter(),
+        wait_duration(max_wait_ms),
+        None,
+        || {
+            let rows = ok(fetch_now(&wanted, partition, offset, &budget));
+            (!rows.is_empty()).then_some(rows)
+        },
+    );
+    let rows = rows.unwrap_or_default();
+    TableIterator::new(
+        rows.into_iter()
+            .map(|r| (r.offset, r.timestamp, r.key, r.value, r.headers)),
+    )
+}
+
+fn fetch_now(
+    wanted: &TopicRef,
+    partition: i32,
+    offset: i64,
+    budget: &Budget,
+) -> Result<Vec<RecordRow>, KafkaError> {
+    let (topic, log) = topic::open(wanted, LockMode::Read)?;
+    topic.check_partition(partition)?;
+    let watermarks = log::watermarks(&topic, &log, partition);
+    check_offset(&topic, partition, offset, &watermarks)?;
+    let mut rows = Vec::new();
+    let (mut bytes, mut fault) = (0, None);
+    log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
+        let read = row.with_data(|data| {
+            each_record(data, |record| {
+                if record.offset < offset {
+                    return ControlFlow::Continue(());
+                }
+                bytes += record.key.as_ref().map_or(0, Vec::len)
+                    + record.value.as_ref().map_or(0, Vec::len);
+                // The first record is returned however large it is, so that a reader gets on.
+                if rows.len() >= budget.records || (bytes > budget.bytes && !rows.is_empty()) {
+                    return ControlFlow::Break(());
+                }
+                rows.push(record);
+                ControlFlow::Continue(())
+            })
+        });
+        match read {
+            Ok(flow) => flow,
+            Err(error) => {
+                fault = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    // A damaged batch is an error for whoever asks for it, not for those who read up to it.
+    match fault {
+        Some(error) if rows.is_empty() => Err(error),
+        _ => Ok(rows),
+    }
+}
+
+/// An offset that was never reached or is already deleted is an error, as in Kafka.
+pub(super) fn check_offset(
+    topic: &Topic,
+    partition: i32,
+    offset: i64,
+    watermarks: &Watermarks,
+) -> Result<(), KafkaError> {
+    if (watermarks.log_start_offset..=watermarks.end_offset).contains(&offset) {
+        return Ok(());
+    }
+    Err(KafkaError::OffsetOutOfRange {
+        topic: topic.name.clone(),
+        partition,
+        offset,
+        log_start_offset: watermarks.log_start_offset,
+        high_watermark: watermarks.high_watermark,
+    })
+}
+
+fn each_record(
+    data: &[u8],
+    mut visit: impl FnMut(RecordRow) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, KafkaError> {
+    let (batch, _) = Batch::parse(data)?;
+    if batch.is_control() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let mut records = batch.records(MAX_INFLATED_BYTES)?;
+    while let Some(record) = records.next_record() {
+        let record = record?;
+        let row = RecordRow {
+            offset: record.offset,
+            timestamp: timestamp(record.timestamp),
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: Headers(
+                record
+                    .headers
+                    .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+                    .collect(),
+            ),
+        };
+        if visit(row).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// None for a record without a timestamp (-1) or one that PostgreSQL cannot hold.
+pub(super) fn timestamp(ms: i64) -> Option<TimestampWithTimeZone> {
+    if ms < 0 {
+        return None;
+    }
+    TimestampWithTimeZone::try_from(server::ms_to_micros(ms)?).ok()
+}
+
+type RecordsRow = (
+    i32,
+    i64,
+    Option<TimestampWithTimeZone>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Headers,
+);
+
+#[pg_extern(sql = false)]
+fn records(
+    topic: &str,
+    isolation: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(partition, i32),
+        name!(offset, i64),
+        name!(timestamp, Option<TimestampWithTimeZone>),
+        name!(key, Option<Vec<u8>>),
+        name!(value, Option<Vec<u8>>),
+        name!(headers, Headers),
+    ),
+> {
+    ok(Isolation::parse(isolation));
+    let wanted = TopicRef::Name(topic.to_owned());
+    let (topic, log) = ok(topic::open(&wanted, LockMode::Read));
+    let pending = (0..topic.partitions)
+        .map(|partition| {
+            let watermarks = log::watermarks(&topic, &log, partition);
+            (
+                partition,
+                watermarks.log_start_offset,
+                watermarks.high_watermark,
+            )
+        })
+        .collect();
+    TableIterator::new(RecordScan {
+        topic: wanted,
+        pending,
+        read: VecDeque::new(),
+    })
+}
+
+/// Reads a whole topic one batch at a time, up to the watermarks of the moment it began.
+struct RecordScan {
+    topic: TopicRef,
+    /// Partition, next offset and high watermark of what is still to be read.
+    pending: VecDeque<(i32, i64, i64)>,
+    read: VecDeque<(i32, RecordRow)>,
+}
+
+impl RecordScan {
+    /// Reads the next batch of the first partition that has one.
+    fn refill(&mut self) -> Result<(), KafkaError> {
+        let (_topic, log) = topic::open(&self.topic, LockMode::Read)?;
+        while let Some(&(partition, offset, high_watermark)) = self.pending.front() {
+            let mut found = None;
+            log::for_each_batch(&log, partition, offset, high_watermark, |row| {
+                found = Some((
+                    row.last_offset() + 1,
+                    row.with_data(|data| self.keep(partition, offset, data)),
+                ));
+                ControlFlow::Break(())
+            });
+            match found {
+                None => {
+                    self.pending.pop_front();
+                }
+                Some((next_offset, kept)) => {
+                    kept?;
+                    self.pending[0].1 = next_offset;
+                    if !self.read.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, partition: i32, from: i64, data: &[u8]) -> Result<(), KafkaError> {
+        each_record(data, |record| {
+            if record.offset >= from {
+                self.read.push_back((partition, record));
+            }
+            ControlFlow::Continue(())
+        })
+        .map(|_| ())
+    }
+}
+
+impl Iterator for RecordScan {
+    type Item = RecordsRow;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.read.is_empty() {
+            ok(self.refill());
+        }
+        let (partition, r) = self.read.pop_front()?;
+        Some((partition, r.offset, r.timestamp, r.key, r.value, r.headers))
+    }
+}

@@ -1,0 +1,140 @@
+//! `kafka.fetch_batches`: stored batches, unchanged, of several partitions at once.
+use std::ops::ControlFlow;
+
+use kafka_core::error::KafkaError;
+use pgrx::Uuid;
+use pgrx::prelude::*;
+
+use super::Fault;
+use super::fetch::{Isolation, check_offset};
+use crate::raise::ok;
+use crate::store::log::{self, LockMode, Watermarks};
+use crate::store::topic::{self, TopicRef};
+use crate::store::varlena::Bytea;
+
+type Row = (i32, i16, Option<String>, i64, i64, i64, Bytea);
+
+/// The most that one call returns, whatever it is asked for: a value of PostgreSQL holds 1 GB.
+const MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes that the call may still return.
+struct Budget {
+    left: usize,
+    /// Nothing was returned yet: the first batch goes out even if it is larger.
+    empty: bool,
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn fetch_batches(
+    topics: Vec<Option<String>>,
+    partitions: Vec<i32>,
+    offsets: Vec<i64>,
+    partition_max_bytes: Option<Vec<i32>>,
+    max_bytes: i32,
+    min_bytes: i32,
+    isolation: &str,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(idx, i32),
+        name!(error_code, i16),
+        name!(error_message, Option<String>),
+        name!(high_watermark, i64),
+        name!(last_stable_offset, i64),
+        name!(log_start_offset, i64),
+        name!(records, Bytea),
+    ),
+> {
+    ok(Isolation::parse(isolation));
+    ok(super::check_lengths(&[
+        ("topics", topics.len()),
+        ("partitions", partitions.len()),
+        ("offsets", offsets.len()),
+        (
+            "partition_max_bytes",
+            partition_max_bytes.as_ref().map_or(topics.len(), Vec::len),
+        ),
+        (
+            "topic_ids",
+            topic_ids.as_ref().map_or(topics.len(), Vec::len),
+        ),
+    ]));
+    let mut budget = Budget {
+        left: (max_bytes.max(0) as usize).min(MAX_RESPONSE_BYTES),
+        empty: true,
+    };
+    let mut read: Vec<(Bytea, Result<Watermarks, KafkaError>)> = (0..topics.len())
+        .map(|i| {
+            let limit = partition_max_bytes
+                .as_ref()
+                .map_or(max_bytes, |limits| limits[i])
+                .max(0) as usize;
+            let mut records = Bytea::with_capacity(0);
+            let watermarks =
+                super::topic_ref(Some(&topics), topic_ids.as_deref(), i).and_then(|topic| {
+                    read(
+                        &topic,
+                        partitions[i],
+                        offsets[i],
+                        limit,
+                        &mut budget,
+                        &mut records,
+                    )
+                });
+            (records, watermarks)
+        })
+        .collect();
+    let total: usize = read.iter().map(|(records, _)| records.len()).sum();
+    if total < min_bytes.max(0) as usize {
+        read.iter_mut()
+            .for_each(|(records, _)| *records = Bytea::with_capacity(0));
+    }
+    let rows: Vec<Row> = read
+        .into_iter()
+        .enumerate()
+        .map(|(i, (records, watermarks))| match watermarks {
+            Ok(w) => (
+                i as i32 + 1,
+                0,
+                None,
+                w.high_watermark,
+                w.high_watermark,
+                w.log_start_offset,
+                records,
+            ),
+            Err(error) => {
+                let fault = Fault::from(&error);
+                (i as i32 + 1, fault.code, fault.message, -1, -1, -1, records)
+            }
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+fn read(
+    wanted: &TopicRef,
+    partition: i32,
+    offset: i64,
+    limit: usize,
+    budget: &mut Budget,
+    records: &mut Bytea,
+) -> Result<Watermarks, KafkaError> {
+    let (topic, log) = topic::open(wanted, LockMode::Read)?;
+    topic.check_partition(partition)?;
+    let watermarks = log::watermarks(&topic, &log, partition);
+    check_offset(&topic, partition, offset, &watermarks)?;
+    log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
+        let size = row.size_bytes();
+        let fits = size <= budget.left && records.len() + size <= limit;
+        if !fits && !budget.empty {
+            return ControlFlow::Break(());
+        }
+        row.with_data(|data| records.push(data));
+        budget.empty = false;
+        budget.left = budget.left.saturating_sub(size);
+        ControlFlow::Continue(())
+    });
+    Ok(watermarks)
+}

@@ -1,0 +1,64 @@
+//! The SQL face: Datums in, one call of `store`, rows out. No SQL text, no Kafka rules.
+//! The declarations, with defaults and comments, are in sql/30_functions.sql.
+mod cluster;
+mod fetch;
+mod fetch_batches;
+mod header;
+mod list_offsets;
+mod partition;
+mod produce;
+mod produce_batches;
+mod topic;
+mod wait;
+
+use kafka_core::error::KafkaError;
+use pgrx::Uuid;
+
+use crate::store::topic::TopicRef;
+
+/// What an array call says of the fault of one of its elements.
+#[derive(Default)]
+struct Fault {
+    code: i16,
+    message: Option<String>,
+}
+
+impl From<&KafkaError> for Fault {
+    fn from(error: &KafkaError) -> Self {
+        Self {
+            code: error.code(),
+            message: Some(error.to_string()),
+        }
+    }
+}
+
+/// Arrays that describe the elements of one call must be equally long.
+fn check_lengths(lengths: &[(&str, usize)]) -> Result<(), KafkaError> {
+    let Some(&(first, expected)) = lengths.first() else {
+        return Ok(());
+    };
+    match lengths.iter().find(|(_, length)| *length != expected) {
+        None => Ok(()),
+        Some((name, length)) => Err(KafkaError::InvalidRequest {
+            reason: format!("{name} has {length} elements where {first} has {expected}"),
+        }),
+    }
+}
+
+/// Element `index` of a call's topics: by id where there is one, else by name.
+fn topic_ref(
+    topics: Option<&[Option<String>]>,
+    topic_ids: Option<&[Option<Uuid>]>,
+    index: usize,
+) -> Result<TopicRef, KafkaError> {
+    let id = topic_ids.and_then(|ids| ids.get(index).copied().flatten());
+    if let Some(id) = id {
+        return Ok(TopicRef::Id(*id.as_bytes()));
+    }
+    topics
+        .and_then(|names| names.get(index).cloned().flatten())
+        .map(TopicRef::Name)
+        .ok_or_else(|| KafkaError::InvalidRequest {
+            reason: "a topic needs a name or an id".to_owned(),
+        })
+}

@@ -1,0 +1,363 @@
+//! `kafka.produce_batches`: record batches as clients send them, appended at once, with an
+//! error code for each partition.
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use kafka_core::batch::{self, Batch, Limits, Summary};
+use kafka_core::builder::{BatchBuilder, ProducerFields};
+use kafka_core::codec::Codec;
+use kafka_core::error::KafkaError;
+use kafka_core::producer::{ProducerState, SequenceVerdict, check_sequence};
+use kafka_core::record::HeaderRef;
+use kafka_core::topic::CompressionType;
+use pgrx::Uuid;
+use pgrx::prelude::*;
+
+use super::Fault;
+use crate::raise::ok;
+use crate::store::log::{self, LockMode, LogTable, NewBatch};
+use crate::store::pending;
+use crate::store::producer::{self, ProducerKey};
+use crate::store::server;
+use crate::store::topic::{self, Topic, TopicRef};
+use crate::store::varlena::Bytea;
+
+/// Partition number that asks for each record to be routed by its key.
+const BY_KEY: i32 = -1;
+/// What one batch may inflate to where the server has to look inside.
+pub(super) const MAX_INFLATED_BYTES: usize = 256 * 1024 * 1024;
+
+type Row = (i32, i16, Option<String>, i64, i64, i64, i32);
+
+/// An element of the call whose batches have passed the door.
+struct Accepted<'a> {
+    topic: Rc<Topic>,
+    log: Rc<LogTable>,
+    partition: i32,
+    batches: Vec<AcceptedBatch<'a>>,
+}
+
+struct AcceptedBatch<'a> {
+    batch: Batch<'a>,
+    summary: Summary,
+    /// What will be stored: the client's bytes, or the same records in the topic's codec.
+    stored: Cow<'a, [u8]>,
+}
+
+/// What an element's append came to.
+struct Appended {
+    base_offset: i64,
+    log_append_time: Option<i64>,
+    log_start_offset: i64,
+}
+
+/// The topics that a call has opened, each once.
+#[derive(Default)]
+struct OpenTopics(BTreeMap<TopicRef, Result<(Rc<Topic>, Rc<LogTable>), KafkaError>>);
+
+impl OpenTopics {
+    fn open(&mut self, topic: TopicRef) -> Result<(Rc<Topic>, Rc<LogTable>), KafkaError> {
+        self.0
+            .entry(topic)
+            .or_insert_with_key(|topic| {
+                topic::open(topic, LockMode::Write).map(|(topic, log)| (topic, Rc::new(log)))
+            })
+            .clone()
+    }
+}
+
+#[pg_extern(sql = false)]
+fn produce_batches(
+    topics: Vec<Option<String>>,
+    partitions: Vec<i32>,
+    batches: pgrx::Array<'_, &[u8]>,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+    acks: i16,
+) -> TableIterator<
+    'static,
+    (
+        name!(idx, i32),
+        name!(error_code, i16),
+        name!(error_message, Option<String>),
+        name!(base_offset, i64),
+        name!(log_append_time, i64),
+        name!(log_start_offset, i64),
+        name!(partition, i32),
+    ),
+> {
+    server::require_writable(c"kafka.produce_batches()");
+    let batches: Vec<Option<&[u8]>> = batches.iter().collect();
+    ok(super::check_lengths(&[
+        ("topics", topics.len()),
+        ("partitions", partitions.len()),
+        ("batches", batches.len()),
+        (
+            "topic_ids",
+            topic_ids.as_ref().map_or(topics.len(), Vec::len),
+        ),
+    ]));
+    let mut open = OpenTopics::default();
+    let accepted: Vec<Result<Accepted<'_>, KafkaError>> = (0..topics.len())
+        .map(|i| {
+            if !matches!(acks, -1..=1) {
+                return Err(KafkaError::InvalidRequiredAcks { acks });
+            }
+            let (topic, log) =
+                open.open(super::topic_ref(Some(&topics), topic_ids.as_deref(), i)?)?;
+            accept(topic, log, partitions[i], batches[i])
+        })
+        .collect();
+    let mut producers = lock_producers(&accepted);
+    let rows: Vec<Row> = accepted
+        .into_iter()
+        .zip(&partitions)
+        .enumerate()
+        .map(|(i, (accepted, &partition))| {
+            let appended = accepted.and_then(|accepted| append(&accepted, &mut producers));
+            row(i, partition, appended)
+        })
+        .collect();
+    for (key, state) in producers {
+        if let Some(state) = state.changed {
+            producer::save(key, &state);
+        }
+    }
+    TableIterator::new(rows)
+}
+
+fn row(index: usize, partition: i32, appended: Result<Appended, KafkaError>) -> Row {
+    let idx = index as i32 + 1;
+    match appended {
+        Ok(a) => (
+            idx,
+            0,
+            None,
+            a.base_offset,
+            a.log_append_time.unwrap_or(-1),
+            a.log_start_offset,
+            partition,
+        ),
+        Err(error) => {
+            let fault = Fault::from(&error);
+            (idx, fault.code, fault.message, -1, -1, -1, partition)
+        }
+    }
+}
+
+/// Everything that can be judged before anything is locked or written.
+fn accept<'a>(
+    topic: Rc<Topic>,
+    log: Rc<LogTable>,
+    partition: i32,
+    bytes: Option<&'a [u8]>,
+) -> Result<Accepted<'a>, KafkaError> {
+    if partition != BY_KEY {
+        topic.check_partition(partition)?;
+    }
+    let limits = Limits {
+        max_message_bytes: topic.max_message_bytes() as usize,
+    };
+    let mut batches = Vec::new();
+    for batch in batch::split_batches(bytes.unwrap_or_default()) {
+        let batch = batch?;
+        let summary = batch.accept(limits)?;
+        if summary.transactional {
+            return Err(KafkaError::InvalidTxnState {
+                reason: "the batch is part of a transaction that was not begun".to_owned(),
+            });
+        }
+        if partition == BY_KEY && summary.producer_id >= 0 {
+            return Err(KafkaError::InvalidRequest {
+                reason: "records routed by key cannot carry a producer id: their sequence numbers count for one partition".to_owned(),
+            });
+        }
+        let stored = stored_form(&topic, &batch, summary.codec)?;
+        batches.push(AcceptedBatch {
+            batch,
+            summary,
+            stored,
+        });
+    }
+    if batches.is_empty() {
+        return Err(KafkaError::InvalidRecord {
+            reason: "there is no record batch".to_owned(),
+        });
+    }
+    if batches.len() > 1 && batches.iter().any(|b| b.summary.producer_id >= 0) {
+        return Err(KafkaError::InvalidRecord {
+            reason: "batches that carry a producer id come one at a time".to_owned(),
+        });
+    }
+    Ok(Accepted {
+        topic,
+        log,
+        partition,
+        batches,
+    })
+}
+
+fn stored_form<'a>(
+    topic: &Topic,
+    batch: &Batch<'a>,
+    codec: Codec,
+) -> Result<Cow<'a, [u8]>, KafkaError> {
+    Ok(match topic.compression_type() {
+        CompressionType::Codec(wanted) if wanted != codec => {
+            Cow::Owned(batch::recompress(batch, wanted, MAX_INFLATED_BYTES)?)
+        }
+        _ => Cow::Borrowed(batch.bytes()),
+    })
+}
+
+struct LockedProducer {
+    state: Option<ProducerState>,
+    changed: Option<ProducerState>,
+}
+
+/// Locks the rows of all producers that the call has batches of, in one order.
+fn lock_producers(
+    accepted: &[Result<Accepted<'_>, KafkaError>],
+) -> BTreeMap<ProducerKey, LockedProducer> {
+    let mut keys: Vec<ProducerKey> = accepted
+        .iter()
+        .flatten()
+        .flat_map(|a| a.batches.iter().filter_map(|b| producer_key(a, &b.summary)))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.into_iter()
+        .map(|key| {
+            (
+                key,
+                LockedProducer {
+                    state: producer::lock(key),
+                    changed: None,
+                },
+            )
+        })
+        .collect()
+}
+
+fn producer_key(accepted: &Accepted<'_>, summary: &Summary) -> Option<ProducerKey> {
+    (summary.producer_id >= 0).then_some(ProducerKey {
+        topic_number: accepted.topic.number,
+        partition: accepted.partition,
+        producer_id: summary.producer_id,
+    })
+}
+
+/// Appends one element's batches, or finds that they are there already.
+fn append(
+    accepted: &Accepted<'_>,
+    producers: &mut BTreeMap<ProducerKey, LockedProducer>,
+) -> Result<Appended, KafkaError> {
+    let topic = &accepted.topic;
+    let log_append_time = pending::log_append_time(topic);
+    let base_offset = if accepted.partition == BY_KEY {
+        append_by_key(accepted)?
+    } else {
+        append_in_order(accepted, log_append_time, producers)?
+    };
+    let log_start_offset = if accepted.partition == BY_KEY {
+        -1
+    } else {
+        topic::log_start_offset(topic, accepted.partition)
+    };
+    Ok(Appended {
+        base_offset,
+        log_append_time,
+        log_start_offset,
+    })
+}
+
+fn append_in_order(
+    accepted: &Accepted<'_>,
+    log_append_time: Option<i64>,
+    producers: &mut BTreeMap<ProducerKey, LockedProducer>,
+) -> Result<i64, KafkaError> {
+    let summary = &accepted.batches[0].summary;
+    let producer = producer_key(accepted, summary).and_then(|key| producers.get_mut(&key));
+    if let Some(producer) = &producer {
+        let verdict = check_sequence(
+            producer.state.as_ref(),
+            summary.producer_id,
+            summary.producer_epoch,
+            summary.base_sequence,
+            summary.record_count,
+        )?;
+        if let SequenceVerdict::Duplicate(past) = verdict {
+            return Ok(past.base_offset);
+        }
+    }
+    let mut new: Vec<NewBatch> = accepted
+        .batches
+        .iter()
+        .map(|b| NewBatch {
+            data: Bytea::copy_of(&b.stored),
+            last_offset_delta: b.summary.last_offset_delta,
+            max_timestamp: b.summary.max_timestamp,
+        })
+        .collect();
+    let base_offset = log::append(
+        &accepted.topic,
+        &accepted.log,
+        accepted.partition,
+        &mut new,
+        log_append_time,
+    )[0];
+    new.into_iter().for_each(|batch| batch.data.free());
+    if let Some(producer) = producer {
+        let state = producer.state.get_or_insert_with(|| ProducerState {
+            epoch: summary.producer_epoch,
+            batches: Vec::new(),
+        });
+        state.record_append(
+            summary.producer_epoch,
+            summary.base_sequence,
+            summary.record_count,
+            base_offset,
+            summary.max_timestamp,
+        );
+        producer.changed = Some(state.clone());
+    }
+    Ok(base_offset)
+}
+
+/// Rebuilds the batches by the partition of each record's key, as the Java client would
+/// have sent them. Nothing is appended unless every record could be read.
+fn append_by_key(accepted: &Accepted<'_>) -> Result<i64, KafkaError> {
+    let topic = &accepted.topic;
+    let mut routed: BTreeMap<(i32, usize), (Codec, BatchBuilder)> = BTreeMap::new();
+    for (number, AcceptedBatch { batch, summary, .. }) in accepted.batches.iter().enumerate() {
+        let keyless = (summary.base_timestamp.unsigned_abs() % topic.partitions as u64) as i32;
+        let mut records = batch.records(MAX_INFLATED_BYTES)?;
+        while let Some(record) = records.next_record() {
+            let record = record?;
+            let partition = record.key.map_or(keyless, |key| {
+                kafka_core::partitioner::murmur2_partition(key, topic.partitions)
+            });
+            let headers: Vec<_> = record
+                .headers
+                .map(|(key, value)| HeaderRef { key, value })
+                .collect();
+            let (_, builder) = routed
+                .entry((partition, number))
+                .or_insert_with(|| (summary.codec, BatchBuilder::new()));
+            builder.append(record.timestamp, record.key, record.value, &headers);
+        }
+    }
+    let mut first = -1;
+    for ((partition, _), (codec, builder)) in routed {
+        let codec = match topic.compression_type() {
+            CompressionType::Producer => codec,
+            CompressionType::Codec(codec) => codec,
+        };
+        let built = builder.build(codec, ProducerFields::default());
+        let offset = pending::append_built(topic, &accepted.log, partition, &built);
+        if first < 0 {
+            first = offset;
+        }
+    }
+    Ok(first)
+}

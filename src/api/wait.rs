@@ -1,0 +1,69 @@
+//! Waiting for records of several partitions on behalf of others, as the listener does.
+use pgrx::prelude::*;
+
+use crate::raise::ok;
+use crate::store::log::{self, LockMode};
+use crate::store::topic::{self, TopicRef};
+use crate::store::{wait_duration, wake};
+
+/// The high watermark of a partition that does not exist (any more).
+const GONE: i64 = -1;
+
+#[pg_extern(sql = false)]
+fn wait_for_records(
+    topics: Vec<Option<String>>,
+    partitions: Vec<i32>,
+    high_watermarks: Vec<i64>,
+    max_wait_ms: i32,
+    waiter: Option<i32>,
+) -> TableIterator<'static, (name!(idx, i32), name!(high_watermark, i64))> {
+    ok(super::check_lengths(&[
+        ("topics", topics.len()),
+        ("partitions", partitions.len()),
+        ("high_watermarks", high_watermarks.len()),
+    ]));
+    let watched: Vec<(TopicRef, i32, i64)> = (0..topics.len())
+        .map(|i| {
+            (
+                ok(super::topic_ref(Some(&topics), None, i)),
+                partitions[i],
+                high_watermarks[i],
+            )
+        })
+        .collect();
+    let slots: Vec<(i32, i32)> = watched
+        .iter()
+        .filter_map(|(topic, partition, _)| Some((topic::find(topic).ok()?.number, *partition)))
+        .collect();
+    let found = wake::wait(
+        slots.into_iter(),
+        wait_duration(max_wait_ms),
+        waiter,
+        || {
+            let moved: Vec<(i32, i64)> = watched
+                .iter()
+                .enumerate()
+                .filter_map(|(i, (topic, partition, known))| {
+                    let now = high_watermark(topic, *partition);
+                    (now > *known || now == GONE).then_some((i as i32 + 1, now))
+                })
+                .collect();
+            (!moved.is_empty()).then_some(moved)
+        },
+    );
+    TableIterator::new(found.unwrap_or_default())
+}
+
+fn high_watermark(topic: &TopicRef, partition: i32) -> i64 {
+    match topic::open(topic, LockMode::Read) {
+        Ok((topic, log)) if topic.check_partition(partition).is_ok() => {
+            log::watermarks(&topic, &log, partition).high_watermark
+        }
+        _ => GONE,
+    }
+}
+
+#[pg_extern(sql = false)]
+fn interrupt_wait(waiter: i32) -> i32 {
+    wake::interrupt(waiter)
+}

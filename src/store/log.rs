@@ -1,0 +1,511 @@
+//! The partition log: one row per record batch in the topic's log table, offsets given
+//! under a short partition lock, and a high watermark found by walking the index.
+//!
+//! Rows enter the index in offset order, because the partition lock covers reading the
+//! rightmost entry and inserting behind it. So below the first row whose transaction is
+//! still open nothing can appear any more: that row is the high watermark. Rows of aborted
+//! transactions leave gaps, as compaction does in Kafka. Nothing but rows and the state of
+//! transactions is read, so this holds after a crash, under PREPARE TRANSACTION and on a
+//! standby.
+use std::ops::ControlFlow;
+use std::ptr;
+
+use pgrx::pg_sys;
+
+use super::topic::{self, Topic};
+use super::varlena::Bytea;
+use super::wake;
+
+/// Columns of a log table, by attribute number.
+#[derive(Clone, Copy)]
+enum Column {
+    LastOffset = 2,
+    BaseOffset = 3,
+    /// A lower bound of the high watermark when the row was written: where the next walk starts.
+    StableOffset = 4,
+    MaxTimestamp = 5,
+    /// Largest timestamp of this and all earlier rows, for binary search.
+    RunningMaxTimestamp = 6,
+    Data = 7,
+}
+const COLUMNS: usize = 7;
+
+/// What a call does with the log table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockMode {
+    /// Reads; the lock is given back when the call ends, so that segments can be dropped.
+    Read,
+    /// Writes; the lock is kept to the end of the transaction.
+    Write,
+    /// Drops or alters the topic.
+    Exclusive,
+}
+
+impl LockMode {
+    fn relation_lock(self) -> i32 {
+        (match self {
+            Self::Read => pg_sys::AccessShareLock,
+            Self::Write => pg_sys::RowExclusiveLock,
+            Self::Exclusive => pg_sys::AccessExclusiveLock,
+        }) as i32
+    }
+}
+
+/// An open log table with its index on (partition, `last_offset`).
+pub(crate) struct LogTable {
+    relation: pg_sys::Relation,
+    index: pg_sys::Relation,
+    mode: LockMode,
+}
+
+/// The bounds of what can be read of a partition at this moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watermarks {
+    pub(crate) log_start_offset: i64,
+    /// The first offset that cannot be read yet.
+    pub(crate) high_watermark: i64,
+    /// The offset that the next batch would get.
+    pub(crate) end_offset: i64,
+}
+
+/// A batch on its way into the log.
+pub(crate) struct NewBatch {
+    /// The bytes; base offset and leader epoch are stamped in place.
+    pub(crate) data: Bytea,
+    pub(crate) last_offset_delta: i32,
+    /// Milliseconds since the epoch; -1 where the records have none.
+    pub(crate) max_timestamp: i64,
+}
+
+/// A row of the log, valid until the scan moves on.
+pub(crate) struct BatchRow {
+    slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl LogTable {
+    /// None where the table is gone.
+    pub(super) fn open(topic: &Topic, mode: LockMode) -> Option<Self> {
+        // SAFETY: opened relations are closed by Drop, or by the resource owner on abort.
+        unsafe {
+            let relation = pg_sys::try_table_open(topic.log_table, mode.relation_lock());
+            if relation.is_null() {
+                return None;
+            }
+            let indexes = pg_sys::RelationGetIndexList(relation);
+            let index = pgrx::PgList::<pg_sys::Oid>::from_pg(indexes).get_oid(0);
+            let index = pg_sys::index_open(
+                index.unwrap_or_else(|| {
+                    pgrx::error!("log table of topic \"{}\" has no index", topic.name)
+                }),
+                mode.relation_lock(),
+            );
+            Some(Self {
+                relation,
+                index,
+                mode,
+            })
+        }
+    }
+
+    /// The rightmost row of the partition, whatever the state of its transaction.
+    fn tail(&self, partition: i32) -> Option<Tail> {
+        let mut scan = Scan::new(self, partition, &[], Visibility::Any);
+        scan.next(pg_sys::ScanDirection::BackwardScanDirection)
+            .map(|row| Tail {
+                last_offset: row.last_offset(),
+                stable_offset: row.int8(Column::StableOffset),
+                running_max_timestamp: row.int8(Column::RunningMaxTimestamp),
+            })
+    }
+
+    /// Walks from the tail's stable offset towards the tail, up to the first row whose
+    /// transaction is open (this session's own included).
+    fn walk(&self, partition: i32, tail: &Tail) -> i64 {
+        let keys = [
+            OffsetKey::at_least(tail.stable_offset),
+            OffsetKey::at_most(tail.last_offset),
+        ];
+        let mut scan = Scan::new(self, partition, &keys, Visibility::Dirty);
+        let mut high_watermark = tail.stable_offset;
+        while let Some(row) = scan.next_forward() {
+            if scan.row_is_open(&row) {
+                break;
+            }
+            high_watermark = row.last_offset() + 1;
+        }
+        high_watermark
+    }
+}
+
+impl Drop for LogTable {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // an ERROR is on its way: abort closes what is open
+        }
+        let unlock = if self.mode == LockMode::Read {
+            self.mode.relation_lock()
+        } else {
+            pg_sys::NoLock as i32
+        };
+        // SAFETY: both were opened by `open` and are closed once.
+        unsafe {
+            pg_sys::index_close(self.index, unlock);
+            pg_sys::table_close(self.relation, unlock);
+        }
+    }
+}
+
+struct Tail {
+    last_offset: i64,
+    stable_offset: i64,
+    running_max_timestamp: i64,
+}
+
+/// Appends `batches` one behind another and returns the base offset of each. They become
+/// readable when the transaction commits.
+pub(crate) fn append(
+    topic: &Topic,
+    log: &LogTable,
+    partition: i32,
+    batches: &mut [NewBatch],
+    log_append_time: Option<i64>,
+) -> Vec<i64> {
+    let leader_epoch = super::server::leader_epoch();
+    // SAFETY: assigns the transaction id before the lock, so that no WAL write for it happens under the lock.
+    unsafe { pg_sys::GetCurrentTransactionId() };
+    let lock = PartitionLock::acquire(topic.number, partition);
+    let tail = log.tail(partition);
+    let (mut next, stable_offset, mut running_max) = match &tail {
+        Some(tail) => (
+            tail.last_offset + 1,
+            log.walk(partition, tail),
+            tail.running_max_timestamp,
+        ),
+        None => {
+            let start = topic::log_start_offset(topic, partition);
+            (start, start, -1)
+        }
+    };
+    let mut base_offsets = Vec::with_capacity(batches.len());
+    for batch in batches {
+        kafka_core::batch::stamp(
+            batch.data.payload_mut(),
+            next,
+            leader_epoch,
+            log_append_time,
+        );
+        let max_timestamp = log_append_time.unwrap_or(batch.max_timestamp);
+        running_max = running_max.max(max_timestamp);
+        let last_offset = next + i64::from(batch.last_offset_delta);
+        let values = [
+            pg_sys::Datum::from(partition),
+            pg_sys::Datum::from(last_offset),
+            pg_sys::Datum::from(next),
+            pg_sys::Datum::from(stable_offset),
+            pg_sys::Datum::from(max_timestamp),
+            pg_sys::Datum::from(running_max),
+            batch.data.datum(),
+        ];
+        insert(log, values);
+        base_offsets.push(next);
+        next = last_offset + 1;
+    }
+    lock.release();
+    wake::touch(topic.number, partition);
+    base_offsets
+}
+
+fn insert(log: &LogTable, mut values: [pg_sys::Datum; COLUMNS]) {
+    let mut nulls = [false; COLUMNS];
+    // SAFETY: the values are in the order and types of the log table; heap_insert sets the
+    // tuple's position, which the index entry then names.
+    unsafe {
+        let tuple = pg_sys::heap_form_tuple(
+            (*log.relation).rd_att,
+            values.as_mut_ptr(),
+            nulls.as_mut_ptr(),
+        );
+        pg_sys::heap_insert(
+            log.relation,
+            tuple,
+            pg_sys::GetCurrentCommandId(true),
+            0,
+            ptr::null_mut(),
+        );
+        pg_sys::index_insert(
+            log.index,
+            values.as_mut_ptr(),
+            nulls.as_mut_ptr(),
+            &raw mut (*tuple).t_self,
+            log.relation,
+            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES,
+            false,
+            ptr::null_mut(),
+        );
+        pg_sys::heap_freetuple(tuple);
+    }
+}
+
+/// Fixes the watermarks; whatever is below `high_watermark` stays readable.
+pub(crate) fn watermarks(topic: &Topic, log: &LogTable, partition: i32) -> Watermarks {
+    let log_start_offset = topic::log_start_offset(topic, partition);
+    let (high_watermark, end_offset) = match log.tail(partition) {
+        Some(tail) => (log.walk(partition, &tail), tail.last_offset + 1),
+        None => (log_start_offset, log_start_offset),
+    };
+    // Deleted rows do not count in the walk, but the log start has moved past them.
+    Watermarks {
+        log_start_offset,
+        high_watermark: high_watermark.max(log_start_offset),
+        end_offset: end_offset.max(log_start_offset),
+    }
+}
+
+/// Visits the committed batches with `last_offset >= from` below `high_watermark`, in order.
+pub(crate) fn for_each_batch(
+    log: &LogTable,
+    partition: i32,
+    from: i64,
+    high_watermark: i64,
+    mut visit: impl FnMut(&BatchRow) -> ControlFlow<()>,
+) {
+    let keys = [
+        OffsetKey::at_least(from),
+        OffsetKey::at_most(high_watermark - 1),
+    ];
+    let mut scan = Scan::new(log, partition, &keys, Visibility::Dirty);
+    while let Some(row) = scan.next_forward() {
+        pgrx::check_for_interrupts!();
+        if scan.row_is_open(&row) {
+            pgrx::error!(
+                "row of an open transaction below the high watermark: the log table is damaged"
+            );
+        }
+        if visit(&row).is_break() {
+            break;
+        }
+    }
+}
+
+/// The last committed batch below `high_watermark`.
+pub(crate) fn last_batch<T>(
+    log: &LogTable,
+    partition: i32,
+    high_watermark: i64,
+    read: impl FnOnce(&BatchRow) -> T,
+) -> Option<T> {
+    let mut scan = Scan::new(
+        log,
+        partition,
+        &[OffsetKey::at_most(high_watermark - 1)],
+        Visibility::Dirty,
+    );
+    scan.next(pg_sys::ScanDirection::BackwardScanDirection)
+        .map(|row| read(&row))
+}
+
+impl BatchRow {
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.int8(Column::BaseOffset)
+    }
+
+    pub(crate) fn last_offset(&self) -> i64 {
+        self.int8(Column::LastOffset)
+    }
+
+    pub(crate) fn max_timestamp(&self) -> i64 {
+        self.int8(Column::MaxTimestamp)
+    }
+
+    pub(crate) fn running_max_timestamp(&self) -> i64 {
+        self.int8(Column::RunningMaxTimestamp)
+    }
+
+    /// Bytes of the batch, known without reading it.
+    pub(crate) fn size_bytes(&self) -> usize {
+        // SAFETY: the column is a non-null bytea.
+        unsafe { pg_sys::toast_raw_datum_size(self.datum(Column::Data)) - pg_sys::VARHDRSZ }
+    }
+
+    /// Calls `read` with the batch as stored.
+    pub(crate) fn with_data<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        let stored: *mut pg_sys::varlena = self.datum(Column::Data).cast_mut_ptr();
+        // SAFETY: the detoasted value lives until it is freed below; `read` cannot keep it.
+        unsafe {
+            let data = pg_sys::pg_detoast_datum_packed(stored);
+            let result = read(pgrx::varlena_to_byte_slice(data));
+            if data != stored {
+                pg_sys::pfree(data.cast());
+            }
+            result
+        }
+    }
+
+    fn int8(&self, column: Column) -> i64 {
+        self.datum(column).value() as i64
+    }
+
+    fn datum(&self, column: Column) -> pg_sys::Datum {
+        let mut null = false;
+        // SAFETY: the slot holds a row of a log table, whose columns are not null.
+        unsafe { pg_sys::slot_getattr(self.slot, column as i32, &raw mut null) }
+    }
+}
+
+/// The short exclusive lock under which offsets are given. A transaction holds it for the
+/// time of one insert and waits for nobody meanwhile. Lock tags of the type USERLOCK
+/// cannot meet advisory locks.
+struct PartitionLock(pg_sys::LOCKTAG);
+
+impl PartitionLock {
+    fn acquire(topic_number: i32, partition: i32) -> Self {
+        let tag =
+            super::server::lock_tag(topic_number, partition, super::server::LockKind::Partition);
+        // SAFETY: a transaction-level lock; released by `release`, or by abort.
+        unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
+        Self(tag)
+    }
+
+    fn release(self) {
+        // SAFETY: acquired above in the same mode.
+        unsafe { pg_sys::LockRelease(&raw const self.0, pg_sys::ExclusiveLock as i32, false) };
+    }
+}
+
+struct OffsetKey {
+    strategy: u32,
+    function: u32,
+    offset: i64,
+}
+
+impl OffsetKey {
+    fn at_least(offset: i64) -> Self {
+        Self {
+            strategy: pg_sys::BTGreaterEqualStrategyNumber,
+            function: pg_sys::F_INT8GE,
+            offset,
+        }
+    }
+
+    fn at_most(offset: i64) -> Self {
+        Self {
+            strategy: pg_sys::BTLessEqualStrategyNumber,
+            function: pg_sys::F_INT8LE,
+            offset,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visibility {
+    /// Every row: committed, in flight or aborted.
+    Any,
+    /// Committed rows and those in flight, which `row_is_open` tells apart.
+    Dirty,
+}
+
+/// An index scan over one partition, in offset order.
+struct Scan {
+    scan: pg_sys::IndexScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    /// Boxed, because the scan keeps its address; the dirty snapshot is written by each fetch.
+    snapshot: Box<pg_sys::SnapshotData>,
+}
+
+impl Scan {
+    fn new(log: &LogTable, partition: i32, offsets: &[OffsetKey], visibility: Visibility) -> Self {
+        // SAFETY: relation and index stay open while `log` lives, which outlives the scan in
+        // every caller; an all-zero SnapshotData with its type set is what InitDirtySnapshot makes.
+        unsafe {
+            let mut snapshot: Box<pg_sys::SnapshotData> = Box::new(std::mem::zeroed());
+            snapshot.snapshot_type = match visibility {
+                Visibility::Any => pg_sys::SnapshotType::SNAPSHOT_ANY,
+                Visibility::Dirty => pg_sys::SnapshotType::SNAPSHOT_DIRTY,
+            };
+            let mut keys: [pg_sys::ScanKeyData; 3] = std::mem::zeroed();
+            pg_sys::ScanKeyInit(
+                &raw mut keys[0],
+                1,
+                pg_sys::BTEqualStrategyNumber as u16,
+                pg_sys::Oid::from(pg_sys::F_INT4EQ),
+                pg_sys::Datum::from(partition),
+            );
+            for (key, offset) in keys[1..].iter_mut().zip(offsets) {
+                pg_sys::ScanKeyInit(
+                    ptr::from_mut(key),
+                    2,
+                    offset.strategy as u16,
+                    pg_sys::Oid::from(offset.function),
+                    pg_sys::Datum::from(offset.offset),
+                );
+            }
+            let count = 1 + offsets.len() as i32;
+            let scan = begin_scan(log, &raw mut *snapshot, count);
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), count, ptr::null_mut(), 0);
+            let slot = pg_sys::table_slot_create(log.relation, ptr::null_mut());
+            Self {
+                scan,
+                slot,
+                snapshot,
+            }
+        }
+    }
+
+    fn next_forward(&mut self) -> Option<BatchRow> {
+        self.next(pg_sys::ScanDirection::ForwardScanDirection)
+    }
+
+    fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<BatchRow> {
+        // SAFETY: the scan and slot are alive.
+        let found = unsafe { pg_sys::index_getnext_slot(self.scan, direction, self.slot) };
+        found.then_some(BatchRow { slot: self.slot })
+    }
+
+    /// Whether the row that was just fetched belongs to a transaction that is still open.
+    fn row_is_open(&self, row: &BatchRow) -> bool {
+        if self.snapshot.xmin != pg_sys::InvalidTransactionId {
+            return true;
+        }
+        // A dirty snapshot shows this transaction's own rows as if committed.
+        // SAFETY: log tables are heap tables, so the slot is a buffer heap slot with a tuple.
+        unsafe {
+            let slot = row.slot.cast::<pg_sys::BufferHeapTupleTableSlot>();
+            let header = (*(*slot).base.tuple).t_data;
+            let frozen = (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16
+                == pg_sys::HEAP_XMIN_FROZEN as u16;
+            !frozen && pg_sys::TransactionIdIsCurrentTransactionId((*header).t_choice.t_heap.t_xmin)
+        }
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // abort releases the pins
+        }
+        // SAFETY: made by `new`, ended once.
+        unsafe {
+            pg_sys::index_endscan(self.scan);
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+        }
+    }
+}
+
+/// # Safety
+/// The snapshot must stay where it is until the scan ends.
+unsafe fn begin_scan(
+    log: &LogTable,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: open relations; the caller keeps the snapshot.
+    #[cfg(not(feature = "pg18"))]
+    unsafe {
+        pg_sys::index_beginscan(log.relation, log.index, snapshot, keys, 0)
+    }
+    // SAFETY: as above.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        pg_sys::index_beginscan(log.relation, log.index, snapshot, ptr::null_mut(), keys, 0)
+    }
+}

@@ -1,0 +1,22 @@
+//! The only place that knows tables, heap and index access, SPI, locks and callbacks.
+//! It holds none of Kafka's rules: those are `kafka_core`'s.
+pub(crate) mod header;
+pub(crate) mod log;
+pub(crate) mod pending;
+pub(crate) mod producer;
+pub(crate) mod server;
+mod sql;
+pub(crate) mod topic;
+pub(crate) mod varlena;
+pub(crate) mod wake;
+
+/// Registers the transaction and cache callbacks; called once when the library is loaded.
+pub(crate) fn init() {
+    topic::init();
+    pending::init();
+}
+
+/// Clamps what a user or client asked for as a wait, in milliseconds.
+pub(crate) fn wait_duration(max_wait_ms: i32) -> std::time::Duration {
+    std::time::Duration::from_millis(u64::try_from(max_wait_ms).unwrap_or(0))
+}

@@ -1,0 +1,110 @@
+//! What the store asks of the server itself: identity, timeline, clock, lock tags.
+use pgrx::pg_sys;
+
+/// The fourth field of our lock tags. The type USERLOCK keeps them apart from every other
+/// lock, these numbers from each other.
+#[derive(Clone, Copy)]
+pub(super) enum LockKind {
+    /// (topic number, partition): held while offsets are given.
+    Partition = 0x6b01,
+    /// (wait slot): held in share mode by sessions that wait for records.
+    WaitSlot = 0x6b02,
+    /// (waiter id): held in share mode by a wait that may be interrupted.
+    Waiter = 0x6b03,
+}
+
+pub(super) fn lock_tag(first: i32, second: i32, kind: LockKind) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: a plain backend global.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: first as u32,
+        locktag_field3: second as u32,
+        locktag_field4: kind as u16,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_USERLOCK as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
+}
+
+/// The server's timeline, which grows exactly when a standby is promoted.
+pub(crate) fn leader_epoch() -> i32 {
+    // SAFETY: reads shared state under its own locks.
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            let mut timeline = 0;
+            pg_sys::GetXLogReplayRecPtr(&raw mut timeline);
+            timeline as i32
+        } else {
+            pg_sys::GetWALInsertionTimeLine() as i32
+        }
+    }
+}
+
+/// Whether this server is a standby.
+pub(crate) fn in_recovery() -> bool {
+    // SAFETY: reads shared state.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// The same for this database on every server of a replication cluster.
+pub(crate) fn cluster_id() -> String {
+    // SAFETY: plain getters.
+    let (system, database) = unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId) };
+    format!("{system:016x}-{}", database.to_u32())
+}
+
+/// Milliseconds since the epoch, now.
+pub(crate) fn now_ms() -> i64 {
+    // SAFETY: reads the clock.
+    micros_to_ms(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+/// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
+const EPOCH_OFFSET: i64 = 946_684_800_000_000;
+
+/// A `timestamptz` as milliseconds since the Unix epoch, rounded down.
+pub(crate) fn micros_to_ms(timestamp: i64) -> i64 {
+    timestamp.saturating_add(EPOCH_OFFSET).div_euclid(1000)
+}
+
+/// Milliseconds since the Unix epoch as a `timestamptz`; None outside its range.
+pub(crate) fn ms_to_micros(ms: i64) -> Option<i64> {
+    ms.checked_mul(1000)?.checked_sub(EPOCH_OFFSET)
+}
+
+/// Refuses to write on a standby and in a read-only transaction, naming `command`.
+pub(crate) fn require_writable(command: &'static std::ffi::CStr) {
+    // SAFETY: both raise an ERROR or return.
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(command.as_ptr());
+        pg_sys::PreventCommandIfReadOnly(command.as_ptr());
+    }
+}
+
+/// Text of the database's encoding as UTF-8, which is what Kafka's strings are.
+pub(crate) fn to_utf8(text: &[u8]) -> Vec<u8> {
+    // SAFETY: the source outlives the call.
+    let converted =
+        unsafe { pg_sys::pg_server_to_any(text.as_ptr().cast(), text.len() as i32, UTF8) };
+    converted_or(text, converted)
+}
+
+/// UTF-8 as text of the database's encoding; raises where it is not valid.
+pub(crate) fn from_utf8(text: &[u8]) -> Vec<u8> {
+    // SAFETY: the source outlives the call.
+    let converted =
+        unsafe { pg_sys::pg_any_to_server(text.as_ptr().cast(), text.len() as i32, UTF8) };
+    converted_or(text, converted)
+}
+
+const UTF8: i32 = pg_sys::pg_enc::PG_UTF8 as i32;
+
+/// The conversions return their argument where there is nothing to convert.
+fn converted_or(text: &[u8], converted: *mut std::ffi::c_char) -> Vec<u8> {
+    if converted.cast_const().cast() == text.as_ptr() {
+        return text.to_vec();
+    }
+    // SAFETY: a new C string in PostgreSQL's memory.
+    unsafe { std::ffi::CStr::from_ptr(converted) }
+        .to_bytes()
+        .to_vec()
+}

@@ -1,0 +1,344 @@
+//! The topic catalogue: `kafka_log.topics` cached per session, and the DDL of log tables.
+//!
+//! A cached topic is trusted only after its log table has been locked: locking processes
+//! the invalidation messages of every transaction that changed the topic, and each such
+//! change (`create_partitions`, `delete_topic`) sends one for the log table.
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
+
+use kafka_core::error::KafkaError;
+use kafka_core::topic::TopicConfig;
+use pgrx::prelude::*;
+use pgrx::{JsonB, Uuid, pg_sys};
+
+use super::log::{LockMode, LogTable};
+use super::sql::{self, Row, param};
+
+/// A topic as this session knows it.
+pub(crate) struct Topic {
+    /// Key of the catalogue rows and part of the log table's name.
+    pub(crate) number: i32,
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    pub(crate) partitions: i32,
+    pub(crate) config: TopicConfig,
+    pub(super) log_table: pg_sys::Oid,
+}
+
+impl Topic {
+    /// Checks that the topic has this partition.
+    pub(crate) fn check_partition(&self, partition: i32) -> Result<(), KafkaError> {
+        if (0..self.partitions).contains(&partition) {
+            return Ok(());
+        }
+        Err(KafkaError::UnknownTopicOrPartition {
+            topic: self.name.clone(),
+            partition: Some(partition),
+        })
+    }
+
+    /// Largest record batch in bytes.
+    pub(crate) fn max_message_bytes(&self) -> i32 {
+        self.config
+            .max_message_bytes
+            .unwrap_or_else(crate::guc::message_max_bytes)
+    }
+
+    /// How batches are stored.
+    pub(crate) fn compression_type(&self) -> kafka_core::topic::CompressionType {
+        self.config
+            .compression_type
+            .unwrap_or_else(crate::guc::compression_type)
+    }
+}
+
+/// How a call names a topic.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TopicRef {
+    Name(String),
+    Id([u8; 16]),
+}
+
+impl TopicRef {
+    fn unknown(&self) -> KafkaError {
+        match self {
+            Self::Name(topic) => KafkaError::UnknownTopicOrPartition {
+                topic: topic.clone(),
+                partition: None,
+            },
+            Self::Id(topic_id) => KafkaError::UnknownTopicId {
+                topic_id: *topic_id,
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Cache {
+    by_name: HashMap<String, Rc<Topic>>,
+    by_id: HashMap<[u8; 16], Rc<Topic>>,
+}
+
+impl Cache {
+    fn get(&self, topic: &TopicRef) -> Option<Rc<Topic>> {
+        match topic {
+            TopicRef::Name(name) => self.by_name.get(name).cloned(),
+            TopicRef::Id(id) => self.by_id.get(id).cloned(),
+        }
+    }
+
+    fn insert(&mut self, topic: &Rc<Topic>) {
+        self.by_name.insert(topic.name.clone(), Rc::clone(topic));
+        self.by_id.insert(*topic.id.as_bytes(), Rc::clone(topic));
+    }
+
+    fn clear(&mut self) {
+        self.by_name.clear();
+        self.by_id.clear();
+    }
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+    /// Set by invalidation messages, which may arrive at any lock: the cache is emptied at its next use.
+    static STALE: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(super) fn init() {
+    // SAFETY: registered once, when the library is loaded; the callback only sets a flag.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relcache_changed), pg_sys::Datum::null()) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relcache_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let known = relation == pg_sys::InvalidOid
+        || CACHE
+            .try_with(|cache| {
+                cache.try_borrow().map_or(true, |c| {
+                    c.by_name.values().any(|t| t.log_table == relation)
+                })
+            })
+            .unwrap_or(true);
+    if known {
+        invalidate();
+    }
+}
+
+/// Forgets what this session knows of topics, as after a rollback that may have undone a creation.
+pub(super) fn invalidate() {
+    STALE.set(true);
+}
+
+/// Finds the topic and opens its log table in `mode`.
+pub(crate) fn open(topic: &TopicRef, mode: LockMode) -> Result<(Rc<Topic>, LogTable), KafkaError> {
+    loop {
+        pgrx::check_for_interrupts!();
+        let found = find(topic)?;
+        let log = LogTable::open(&found, mode);
+        if STALE.get() {
+            continue;
+        }
+        match log {
+            Some(log) => return Ok((found, log)),
+            // Dropped by somebody whose message is yet to be seen, or by ourselves.
+            None => invalidate(),
+        }
+    }
+}
+
+/// Looks the topic up without locking it; what it says may be out of date at once.
+pub(crate) fn find(topic: &TopicRef) -> Result<Rc<Topic>, KafkaError> {
+    if STALE.replace(false) {
+        CACHE.with_borrow_mut(Cache::clear);
+    }
+    if let Some(found) = CACHE.with_borrow(|cache| cache.get(topic)) {
+        return Ok(found);
+    }
+    let loaded = load(topic).ok_or_else(|| topic.unknown())?;
+    CACHE.with_borrow_mut(|cache| cache.insert(&loaded));
+    Ok(loaded)
+}
+
+/// Every topic there is, by name.
+pub(crate) fn all() -> Vec<Rc<Topic>> {
+    let rows = sql::query(
+        "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics ORDER BY topic",
+        &[],
+        from_row,
+    );
+    rows.into_iter().flatten().map(Rc::new).collect()
+}
+
+fn load(topic: &TopicRef) -> Option<Rc<Topic>> {
+    let mut rows = match topic {
+        TopicRef::Name(name) => sql::query(
+            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic = $1",
+            &[param(name.as_str())],
+            from_row,
+        ),
+        TopicRef::Id(id) => sql::query(
+            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic_id = $1",
+            &[param(Uuid::from_bytes(*id))],
+            from_row,
+        ),
+    };
+    rows.pop().flatten().map(Rc::new)
+}
+
+/// None for a topic whose log table was dropped behind the catalogue's back.
+fn from_row(row: &Row) -> Option<Topic> {
+    let number: i32 = row.required(1);
+    let config: JsonB = row.required(5);
+    let log_table = relation_oid(&log_table_name(number, row.required(6)))?;
+    Some(Topic {
+        number,
+        name: row.required(2),
+        id: row.required(3),
+        partitions: row.required(4),
+        config: crate::raise::ok(parse_config(&config.0)),
+        log_table,
+    })
+}
+
+/// Reads a config object such as `{"max.message.bytes": 2000000}`. Numbers and booleans may
+/// be written bare; null means the default.
+pub(crate) fn parse_config(config: &serde_json::Value) -> Result<TopicConfig, KafkaError> {
+    let Some(object) = config.as_object() else {
+        return Err(KafkaError::InvalidConfig {
+            name: "config".to_owned(),
+            reason: "a JSON object of topic configs is expected".to_owned(),
+        });
+    };
+    let entries: Vec<(&str, Option<String>)> = object
+        .iter()
+        .map(|(name, value)| {
+            let text = match value {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            };
+            (name.as_str(), text)
+        })
+        .collect();
+    let entries: Vec<(&str, Option<&str>)> = entries
+        .iter()
+        .map(|(name, value)| (*name, value.as_deref()))
+        .collect();
+    kafka_core::topic::parse_topic_config(&entries)
+}
+
+/// Creates the topic and its log table; None if the name is taken.
+pub(crate) fn create(name: &str, partitions: i32, config: serde_json::Value) -> Option<Uuid> {
+    let created = sql::modify(
+        "INSERT INTO kafka_log.topics (topic, partitions, config) VALUES ($1, $2, $3)
+         ON CONFLICT (topic) DO NOTHING RETURNING topic_number, topic_id, segment",
+        &[param(name), param(partitions), param(JsonB(config))],
+        |row| {
+            (
+                row.required::<i32>(1),
+                row.required::<Uuid>(2),
+                row.required::<i32>(3),
+            )
+        },
+    );
+    let &(number, id, segment) = created.first()?;
+    create_log_table(&log_table_name(number, segment));
+    Some(id)
+}
+
+/// One row per record batch. The column order is `log::Column`'s.
+fn create_log_table(name: &str) {
+    sql::ddl(&format!(
+        "CREATE TABLE kafka_log.{name} (
+            partition int4 NOT NULL,
+            last_offset int8 NOT NULL,
+            base_offset int8 NOT NULL,
+            stable_offset int8 NOT NULL,
+            max_timestamp int8 NOT NULL,
+            running_max_timestamp int8 NOT NULL,
+            data bytea NOT NULL
+        ) WITH (toast_tuple_target = 8160)"
+    ));
+    sql::ddl(&format!(
+        "ALTER TABLE kafka_log.{name} ALTER COLUMN data SET STORAGE EXTERNAL"
+    ));
+    sql::ddl(&format!(
+        "CREATE UNIQUE INDEX ON kafka_log.{name} (partition, last_offset)"
+    ));
+}
+
+/// Sets the number of partitions, which the caller has checked to be larger.
+pub(crate) fn set_partitions(topic: &Topic, partitions: i32) {
+    sql::execute(
+        "UPDATE kafka_log.topics SET partitions = greatest(partitions, $2) WHERE topic_number = $1",
+        &[param(topic.number), param(partitions)],
+    );
+    // SAFETY: the caller has the log table open, so the relation exists.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(topic.log_table) };
+}
+
+/// Drops the topic with everything that was stored of it.
+pub(crate) fn delete(topic: &Topic) {
+    for text in [
+        "DELETE FROM kafka_log.topics WHERE topic_number = $1",
+        "DELETE FROM kafka_log.partitions WHERE topic_number = $1",
+        "DELETE FROM kafka_log.producers WHERE topic_number = $1",
+    ] {
+        sql::execute(text, &[param(topic.number)]);
+    }
+    let table = relation_name(topic.log_table);
+    sql::ddl(&format!("DROP TABLE kafka_log.{table}"));
+    invalidate();
+}
+
+/// The first offset that may be read; below it the log was deleted.
+pub(crate) fn log_start_offset(topic: &Topic, partition: i32) -> i64 {
+    sql::query(
+        "SELECT log_start_offset FROM kafka_log.partitions WHERE topic_number = $1 AND partition = $2",
+        &[param(topic.number), param(partition)],
+        |row| row.required(1),
+    )
+    .pop()
+    .unwrap_or(0)
+}
+
+fn log_table_name(number: i32, segment: i32) -> String {
+    format!("t{number}_{segment}")
+}
+
+fn relation_oid(name: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: syscache look-ups of C strings.
+    let oid = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"kafka_log".as_ptr(), false);
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+fn relation_name(relation: pg_sys::Oid) -> String {
+    // SAFETY: get_rel_name returns a palloc'd string or null.
+    unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        if name.is_null() {
+            error!("log table {} is gone", relation.to_u32());
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
+/// The role that owns the extension's tables, as which the store's SQL runs.
+pub(super) fn catalog_owner() -> pg_sys::Oid {
+    let Some(topics) = relation_oid("topics") else {
+        error!("table kafka_log.topics is missing: run CREATE EXTENSION pg_kafka");
+    };
+    // SAFETY: the relation is open while its class row is read.
+    unsafe {
+        let relation = pg_sys::relation_open(topics, pg_sys::AccessShareLock as i32);
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::relation_close(relation, pg_sys::AccessShareLock as i32);
+        owner
+    }
+}
