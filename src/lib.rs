@@ -30,6 +30,10 @@ extension_sql_file!(
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    // With RUST_BACKTRACE in the server's environment pgrx would put a stack trace into the
+    // DETAIL of every error that PostgreSQL raises under one of our functions.
+    // SAFETY: a backend has one thread.
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     guc::init();
     store::init();
 }

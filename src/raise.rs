@@ -1,42 +1,47 @@
 //! Kafka's errors as PostgreSQL errors: SQLSTATE `KFnnn`, where nnn is Kafka's error code.
-use std::ffi::{CString, c_char, c_int};
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{c_int, c_void};
+use std::ptr;
 
 use kafka_core::error::KafkaError;
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-// The macros behind ereport are variadic C functions, which pgrx does not bind.
-unsafe extern "C-unwind" {
-    fn errstart(elevel: c_int, domain: *const c_char) -> bool;
-    fn errcode(sqlerrcode: c_int) -> c_int;
-    fn errmsg_internal(fmt: *const c_char, ...) -> c_int;
-    fn errdetail_internal(fmt: *const c_char, ...) -> c_int;
-    fn errhint(fmt: *const c_char, ...) -> c_int;
-    fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
+thread_local! {
+    static SQLSTATE: Cell<c_int> = const { Cell::new(0) };
+    static CONTEXT: UnsafeCell<pg_sys::ErrorContextCallback> =
+        const { UnsafeCell::new(pg_sys::ErrorContextCallback { previous: ptr::null_mut(), callback: Some(set_sqlstate), arg: ptr::null_mut() }) };
 }
 
 /// Raises `error` as an ERROR with its message, DETAIL and HINT.
+///
+/// pgrx reports only the SQLSTATEs that it knows. So the report goes out as an internal
+/// error, and an error context callback, which PostgreSQL runs while it finishes the
+/// report, puts the real SQLSTATE in its place.
 pub(crate) fn raise(error: &KafkaError) -> ! {
-    let message = c_string(error.to_string());
-    let detail = error.detail().map(c_string);
-    let hint = error.hint().map(|text| c_string(text.to_owned()));
-    let state = sqlstate(error.code());
-    // SAFETY: the strings outlive the calls (errmsg and friends copy them), and the
-    // boundary turns errfinish's longjmp into a panic that runs our destructors.
-    unsafe {
-        pg_sys::ffi::pg_guard_ffi_boundary(|| {
-            if errstart(pgrx::PgLogLevel::ERROR as c_int, std::ptr::null()) {
-                errcode(state);
-                errmsg_internal(c"%s".as_ptr(), message.as_ptr());
-                if let Some(detail) = &detail {
-                    errdetail_internal(c"%s".as_ptr(), detail.as_ptr());
-                }
-                if let Some(hint) = &hint {
-                    errhint(c"%s".as_ptr(), hint.as_ptr());
-                }
-                errfinish(c"raise.rs".as_ptr(), 0, std::ptr::null());
-            }
-        });
+    let mut report = ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        error.to_string(),
+        "pg_kafka",
+    );
+    if let Some(detail) = error.detail() {
+        report = report.set_detail(detail);
     }
+    if let Some(hint) = error.hint() {
+        report = report.set_hint(hint);
+    }
+    SQLSTATE.set(sqlstate(error.code()));
+    let context = CONTEXT.with(UnsafeCell::get);
+    // SAFETY: the node lives as long as the thread, and whoever catches the error (PG_TRY or
+    // the main loop) takes it off the stack again by restoring the stack as it was before.
+    unsafe {
+        if pg_sys::error_context_stack != context {
+            (*context).previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = context;
+        }
+    }
+    report.report(PgLogLevel::ERROR);
     unreachable!("an ERROR does not return")
 }
 
@@ -45,8 +50,12 @@ pub(crate) fn ok<T>(result: Result<T, KafkaError>) -> T {
     result.unwrap_or_else(|error| raise(&error))
 }
 
-fn c_string(text: String) -> CString {
-    CString::new(text.replace('\0', "")).unwrap_or_default()
+unsafe extern "C-unwind" fn set_sqlstate(_arg: *mut c_void) {
+    unsafe extern "C-unwind" {
+        fn errcode(sqlerrcode: c_int) -> c_int;
+    }
+    // SAFETY: runs inside errfinish, where a report is being made.
+    unsafe { errcode(SQLSTATE.get()) };
 }
 
 /// `KFnnn` packed as PostgreSQL packs SQLSTATEs: six bits for each character.

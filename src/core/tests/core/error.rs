@@ -1,0 +1,110 @@
+//! Error numbers, and whether a client retries, are Kafka's.
+
+use std::collections::HashMap;
+
+use kafka_core::KafkaError;
+
+/// Name to number and whether it is retriable.
+fn kafkas() -> HashMap<&'static str, (i16, bool)> {
+    include_str!("golden/java_error_codes.txt")
+        .lines()
+        .map(|line| {
+            let tokens: Vec<_> = line.split(' ').collect();
+            let code = tokens[1].parse().unwrap();
+            (tokens[0], (code, tokens[2] == "true"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_constant_has_kafkas_number_and_none_is_missing() {
+    let ours: HashMap<_, _> = include_str!("../../src/error.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub const "))
+        .filter_map(|line| line.strip_suffix(';')?.split_once(": i16 = "))
+        .map(|(name, number)| (name, number.parse::<i16>().unwrap()))
+        .collect();
+    let kafkas: HashMap<_, _> = kafkas()
+        .into_iter()
+        .map(|(n, (code, _))| (n, code))
+        .collect();
+    assert_eq!(ours, kafkas);
+}
+
+fn examples() -> Vec<(&'static str, KafkaError)> {
+    let reason = || "because".to_owned();
+    let topic = || "orders".to_owned();
+    use KafkaError as E;
+    #[rustfmt::skip]
+    let examples = vec![
+        ("CORRUPT_MESSAGE", E::CorruptMessage { reason: reason() }),
+        ("MESSAGE_TOO_LARGE", E::MessageTooLarge { size: 2, limit: 1 }),
+        ("MESSAGE_TOO_LARGE", E::InflatedTooLarge { limit: 1 }),
+        ("UNKNOWN_TOPIC_OR_PARTITION", E::UnknownTopicOrPartition { topic: topic(), partition: Some(3) }),
+        ("UNKNOWN_TOPIC_ID", E::UnknownTopicId { topic_id: [0xab; 16] }),
+        ("INVALID_TOPIC_EXCEPTION", E::InvalidTopic { topic: topic(), reason: reason() }),
+        ("TOPIC_ALREADY_EXISTS", E::TopicAlreadyExists { topic: topic() }),
+        ("INVALID_PARTITIONS", E::InvalidPartitions { partitions: 0, reason: reason() }),
+        ("INVALID_REPLICATION_FACTOR", E::InvalidReplicationFactor { replication_factor: 3 }),
+        ("INVALID_REPLICA_ASSIGNMENT", E::InvalidReplicaAssignment { reason: reason() }),
+        ("INVALID_CONFIG", E::InvalidConfig { name: "a".to_owned(), reason: reason() }),
+        ("INVALID_REQUEST", E::InvalidRequest { reason: reason() }),
+        ("OFFSET_OUT_OF_RANGE", E::OffsetOutOfRange { topic: topic(), partition: 0, offset: 9, log_start_offset: 0, high_watermark: 5 }),
+        ("INVALID_REQUIRED_ACKS", E::InvalidRequiredAcks { acks: 2 }),
+        ("UNSUPPORTED_COMPRESSION_TYPE", E::UnsupportedCompressionType { codec: 5 }),
+        ("UNSUPPORTED_FOR_MESSAGE_FORMAT", E::UnsupportedForMessageFormat { magic: 1 }),
+        ("INVALID_RECORD", E::InvalidRecord { reason: reason() }),
+        ("INVALID_TIMESTAMP", E::InvalidTimestamp { reason: reason() }),
+        ("OUT_OF_ORDER_SEQUENCE_NUMBER", E::OutOfOrderSequence { producer_id: 1, expected: 2, found: 3 }),
+        ("DUPLICATE_SEQUENCE_NUMBER", E::DuplicateSequence { producer_id: 1, found: 3 }),
+        ("INVALID_PRODUCER_EPOCH", E::InvalidProducerEpoch { producer_id: 1, current: 2, found: 1 }),
+        ("UNKNOWN_PRODUCER_ID", E::UnknownProducerId { producer_id: 1 }),
+        ("INVALID_TXN_STATE", E::InvalidTxnState { reason: reason() }),
+        ("POLICY_VIOLATION", E::PolicyViolation { reason: reason() }),
+        ("NOT_LEADER_OR_FOLLOWER", E::NotLeaderOrFollower { topic: topic(), partition: 0 }),
+    ];
+    examples
+}
+
+#[test]
+fn every_error_has_kafkas_number_and_is_retried_as_in_kafka() {
+    let kafkas = kafkas();
+    for (name, error) in examples() {
+        assert_eq!((error.code(), error.retriable()), kafkas[name], "{name}");
+    }
+}
+
+#[test]
+fn messages_are_lower_case_without_a_full_stop_and_hints_are_sentences() {
+    for (name, error) in examples() {
+        let message = error.to_string();
+        assert!(message.starts_with(|c: char| c.is_lowercase()), "{name}");
+        assert!(!message.ends_with('.'), "{name}");
+        for sentence in [error.hint().map(str::to_owned), error.detail()]
+            .into_iter()
+            .flatten()
+        {
+            assert!(sentence.starts_with(|c: char| c.is_uppercase()), "{name}");
+            assert!(sentence.ends_with('.'), "{name}");
+        }
+    }
+}
+
+#[test]
+fn messages_name_what_was_asked_for() {
+    let unknown = KafkaError::UnknownTopicOrPartition {
+        topic: "orders".to_owned(),
+        partition: Some(3),
+    };
+    assert_eq!(
+        unknown.to_string(),
+        "unknown topic or partition: \"orders\", partition 3"
+    );
+    let id = KafkaError::UnknownTopicId {
+        topic_id: *b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef",
+    };
+    assert_eq!(
+        id.to_string(),
+        "unknown topic id 01234567-89ab-cdef-0123-456789abcdef"
+    );
+}

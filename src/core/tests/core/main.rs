@@ -1,0 +1,14 @@
+//! Kafka's rules against tables made by Apache Kafka 4.3.1's own classes, against naive
+//! models, and against hostile bytes.
+
+mod accept;
+mod buffer;
+mod codec;
+mod error;
+mod golden;
+mod hostile;
+mod partitioner;
+mod producer;
+mod roundtrip;
+mod support;
+mod topic;
