@@ -59,6 +59,9 @@ pub(super) fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, KafkaError>
     {
         return Err(malformed(Codec::Lz4, &"the content size differs"));
     }
+    if !reader.0.is_empty() {
+        return Err(malformed(Codec::Lz4, &"bytes after the end of the frame"));
+    }
     Ok(out)
 }
 

@@ -52,6 +52,9 @@ fn store(bytes: &[u8], out: &mut Vec<u8>) {
 /// Inflates in one pass into a buffer that grows where it was too small: so no window is
 /// allocated, whatever size a frame declares.
 pub(super) fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, KafkaError> {
+    if bytes.is_empty() {
+        return Err(malformed(Codec::Zstd, &"no frame"));
+    }
     let most = Codec::Zstd.max_inflated(bytes.len());
     let declared = zstd_safe::get_frame_content_size(bytes)
         .ok()

@@ -40,6 +40,8 @@ fn codec() -> impl Strategy<Value = Codec> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn records_survive_building_and_reading(records in records(1), codec in codec()) {
         let bytes = build(&records, codec, ProducerFields::default());
