@@ -119,7 +119,8 @@ impl<K: Ord + Copy> ProduceBuffer<K> {
         if appended {
             self.live.bytes += partition.newest_len() - before;
         } else {
-            let mut batch = BatchBuilder::new();
+            // After a full batch the next one is expected to be full, too.
+            let mut batch = BatchBuilder::with_capacity(before.min(max));
             batch.append(timestamp, record_key, value, headers);
             let len = batch.encoded_len();
             partition.batches.push(batch);

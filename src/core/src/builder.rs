@@ -59,6 +59,14 @@ impl BatchBuilder {
         Self::default()
     }
 
+    /// With room for records of `bytes` bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            encoded: Vec::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
     /// Appends a record; `timestamp` is in epoch milliseconds. The caller keeps a batch
     /// below 2^31 bytes ([`record_size_upper_bound`](crate::record_size_upper_bound)).
     pub fn append(

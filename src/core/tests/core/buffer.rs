@@ -1,5 +1,7 @@
 //! The produce buffer against a naive model: a list of records with undo.
 
+use std::collections::BTreeMap;
+
 use kafka_core::{BatchBuilder, ProduceBuffer};
 use proptest::prelude::*;
 
@@ -78,7 +80,7 @@ impl Model {
 
     /// The batches that hold what is buffered, filled one after another.
     fn batches(&self) -> Vec<(u8, Vec<BatchBuilder>)> {
-        let mut all: std::collections::BTreeMap<u8, Vec<BatchBuilder>> = Default::default();
+        let mut all: BTreeMap<u8, Vec<BatchBuilder>> = BTreeMap::new();
         for record in self.records.iter().filter(|r| r.flushed.is_none()) {
             let batches = all.entry(record.partition).or_default();
             let mut grown = batches.last().cloned().unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use kafka_core::KafkaError;
+use kafka_core::KafkaError as E;
 
 /// Name to number and whether it is retriable.
 fn kafkas() -> HashMap<&'static str, (i16, bool)> {
@@ -34,7 +35,6 @@ fn every_constant_has_kafkas_number_and_none_is_missing() {
 fn examples() -> Vec<(&'static str, KafkaError)> {
     let reason = || "because".to_owned();
     let topic = || "orders".to_owned();
-    use KafkaError as E;
     #[rustfmt::skip]
     let examples = vec![
         ("CORRUPT_MESSAGE", E::CorruptMessage { reason: reason() }),

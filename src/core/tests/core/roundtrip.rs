@@ -35,6 +35,12 @@ fn records(min: usize) -> impl Strategy<Value = Vec<Owned>> {
     })
 }
 
+fn append_all(builder: &mut BatchBuilder, records: &[Owned]) {
+    for record in records {
+        append(builder, record);
+    }
+}
+
 fn codec() -> impl Strategy<Value = Codec> {
     proptest::sample::select(&Codec::ALL[..])
 }
@@ -115,14 +121,15 @@ proptest! {
         later in records(0),
     ) {
         let mut builder = BatchBuilder::new();
-        kept.iter().for_each(|r| append(&mut builder, r));
+        append_all(&mut builder, &kept);
         let mark = builder.mark();
-        dropped.iter().for_each(|r| append(&mut builder, r));
+        append_all(&mut builder, &dropped);
         builder.truncate(mark);
-        later.iter().for_each(|r| append(&mut builder, r));
+        append_all(&mut builder, &later);
 
         let mut expected = BatchBuilder::new();
-        kept.iter().chain(&later).for_each(|r| append(&mut expected, r));
+        append_all(&mut expected, &kept);
+        append_all(&mut expected, &later);
         let producer = ProducerFields::default();
         prop_assert_eq!(builder.count(), expected.count());
         prop_assert_eq!(
