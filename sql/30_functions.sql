@@ -123,24 +123,11 @@ CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at int8)
 
 CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at timestamptz)
     RETURNS TABLE ("offset" int8, "timestamp" timestamptz)
-    LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 1
-    BEGIN ATOMIC
-        SELECT o."offset", o."timestamp"
-        FROM kafka.list_offsets(topic, partition, pg_catalog.ceil(extract(epoch FROM at) * 1000)::int8) AS o;
-    END;
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_at_wrapper';
 
 CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at text)
     RETURNS TABLE ("offset" int8, "timestamp" timestamptz)
-    LANGUAGE sql VOLATILE STRICT PARALLEL RESTRICTED ROWS 1
-    BEGIN ATOMIC
-        SELECT o."offset", o."timestamp"
-        FROM kafka.list_offsets(topic, partition, CASE at
-            WHEN 'latest' THEN -1
-            WHEN 'earliest' THEN -2
-            WHEN 'max_timestamp' THEN -3
-            ELSE pg_catalog.ceil(extract(epoch FROM at::timestamptz) * 1000)
-        END::int8) AS o;
-    END;
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_text_wrapper';
 
 -- Waiting
 CREATE FUNCTION kafka.wait_for_records(

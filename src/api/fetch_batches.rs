@@ -27,13 +27,13 @@ struct Budget {
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
 fn fetch_batches(
-    topics: Vec<Option<String>>,
-    partitions: Vec<i32>,
-    offsets: Vec<i64>,
-    partition_max_bytes: Option<Vec<i32>>,
-    max_bytes: i32,
-    min_bytes: i32,
-    isolation: &str,
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    offsets: Option<Vec<Option<i64>>>,
+    partition_max_bytes: Option<Vec<Option<i32>>>,
+    max_bytes: Option<i32>,
+    min_bytes: Option<i32>,
+    isolation: Option<&str>,
     topic_ids: Option<Vec<Option<Uuid>>>,
 ) -> TableIterator<
     'static,
@@ -47,7 +47,14 @@ fn fetch_batches(
         name!(records, Bytea),
     ),
 > {
-    ok(Isolation::parse(isolation));
+    ok(super::required("isolation", isolation).and_then(Isolation::parse));
+    let topics = ok(super::required("topics", topics));
+    let partitions = ok(super::elements("partitions", partitions));
+    let offsets = ok(super::elements("offsets", offsets));
+    let partition_max_bytes =
+        partition_max_bytes.map(|limits| ok(super::elements("partition_max_bytes", Some(limits))));
+    let max_bytes = ok(super::required("max_bytes", max_bytes));
+    let min_bytes = min_bytes.unwrap_or(0);
     ok(super::check_lengths(&[
         ("topics", topics.len()),
         ("partitions", partitions.len()),

@@ -29,10 +29,10 @@ const NOTHING: Found = Found {
 
 #[pg_extern(sql = false)]
 fn list_offsets(
-    topics: Vec<Option<String>>,
-    partitions: Vec<i32>,
-    at: Vec<i64>,
-    isolation: &str,
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    at: Option<Vec<Option<i64>>>,
+    isolation: Option<&str>,
 ) -> TableIterator<
     'static,
     (
@@ -44,7 +44,10 @@ fn list_offsets(
         name!(leader_epoch, i32),
     ),
 > {
-    ok(Isolation::parse(isolation));
+    ok(super::required("isolation", isolation).and_then(Isolation::parse));
+    let topics = ok(super::required("topics", topics));
+    let partitions = ok(super::elements("partitions", partitions));
+    let at = ok(super::elements("timestamps", at));
     ok(super::check_lengths(&[
         ("topics", topics.len()),
         ("partitions", partitions.len()),
@@ -74,6 +77,8 @@ fn list_offsets(
     TableIterator::new(rows)
 }
 
+type OffsetRow = (Option<i64>, Option<TimestampWithTimeZone>);
+
 /// One partition, with a fault raised. `at` as in Kafka: -1 latest, -2 earliest, -3 the
 /// record with the largest timestamp, otherwise milliseconds since the epoch.
 #[pg_extern(sql = false)]
@@ -88,9 +93,75 @@ fn list_offset(
         name!(timestamp, Option<TimestampWithTimeZone>),
     ),
 > {
-    let found = ok(list(&TopicRef::Name(topic.to_owned()), partition, at));
-    let offset = (found.offset >= 0).then_some(found.offset);
-    TableIterator::once((offset, timestamp(found.timestamp)))
+    TableIterator::once(row(ok(list(
+        &TopicRef::Name(topic.to_owned()),
+        partition,
+        at,
+    ))))
+}
+
+/// The same for a time.
+#[pg_extern(sql = false)]
+fn list_offset_at(
+    topic: &str,
+    partition: i32,
+    at: TimestampWithTimeZone,
+) -> TableIterator<
+    'static,
+    (
+        name!(offset, Option<i64>),
+        name!(timestamp, Option<TimestampWithTimeZone>),
+    ),
+> {
+    TableIterator::once(at_time(topic, partition, at))
+}
+
+/// The same for earliest, latest and `max_timestamp`; any other text is a time.
+#[pg_extern(sql = false)]
+fn list_offset_text(
+    topic: &str,
+    partition: i32,
+    at: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(offset, Option<i64>),
+        name!(timestamp, Option<TimestampWithTimeZone>),
+    ),
+> {
+    let special = match at {
+        "earliest" => timestamps::EARLIEST,
+        "latest" => timestamps::LATEST,
+        "max_timestamp" => timestamps::MAX_TIMESTAMP,
+        time => {
+            return TableIterator::once(at_time(topic, partition, server::parse_timestamptz(time)));
+        }
+    };
+    TableIterator::once(row(ok(list(
+        &TopicRef::Name(topic.to_owned()),
+        partition,
+        special,
+    ))))
+}
+
+/// Records have times from 1970 on; nothing is at or after infinity.
+fn at_time(topic: &str, partition: i32, at: TimestampWithTimeZone) -> OffsetRow {
+    let wanted = TopicRef::Name(topic.to_owned());
+    let ms = if at.is_infinity() {
+        i64::MAX
+    } else if at.is_neg_infinity() {
+        0
+    } else {
+        server::micros_to_ms_up(at.into_inner()).max(0)
+    };
+    row(ok(list(&wanted, partition, ms)))
+}
+
+fn row(found: Found) -> OffsetRow {
+    (
+        (found.offset >= 0).then_some(found.offset),
+        timestamp(found.timestamp),
+    )
 }
 
 fn list(wanted: &TopicRef, partition: i32, at: i64) -> Result<Found, KafkaError> {

@@ -32,6 +32,23 @@ impl From<&KafkaError> for Fault {
     }
 }
 
+/// An argument that SQL allows to be null and the function does not.
+fn required<T>(name: &str, argument: Option<T>) -> Result<T, KafkaError> {
+    argument.ok_or_else(|| KafkaError::InvalidRequest {
+        reason: format!("{name} must not be null"),
+    })
+}
+
+/// An array argument that must not be null, nor any of its elements.
+fn elements<T>(name: &str, array: Option<Vec<Option<T>>>) -> Result<Vec<T>, KafkaError> {
+    required(name, array)?
+        .into_iter()
+        .collect::<Option<_>>()
+        .ok_or_else(|| KafkaError::InvalidRequest {
+            reason: format!("{name} must not contain nulls"),
+        })
+}
+
 /// Arrays that describe the elements of one call must be equally long.
 fn check_lengths(lengths: &[(&str, usize)]) -> Result<(), KafkaError> {
     let Some(&(first, expected)) = lengths.first() else {

@@ -8,14 +8,13 @@ use pgrx::prelude::*;
 
 use crate::raise::ok;
 use crate::store::header::Headers;
-use crate::store::log::LockMode;
 use crate::store::pending::{self, NewRecord};
 use crate::store::server;
-use crate::store::topic::{self, Topic, TopicRef};
+use crate::store::topic::{self, Topic};
 
 #[pg_extern(sql = false)]
 fn produce(
-    topic: &str,
+    topic: Option<&str>,
     value: Option<&[u8]>,
     key: Option<&[u8]>,
     headers: Option<AnyArray>,
@@ -28,7 +27,7 @@ fn produce(
 /// The same for text, which Kafka's clients expect as UTF-8.
 #[pg_extern(sql = false)]
 fn produce_text(
-    topic: &str,
+    topic: Option<&str>,
     value: Option<&[u8]>,
     key: Option<&[u8]>,
     headers: Option<AnyArray>,
@@ -48,7 +47,7 @@ fn produce_text(
 }
 
 fn buffer(
-    topic: &str,
+    topic: Option<&str>,
     value: Option<&[u8]>,
     key: Option<&[u8]>,
     headers: Option<AnyArray>,
@@ -56,10 +55,9 @@ fn buffer(
     timestamp: Option<TimestampWithTimeZone>,
 ) -> Result<i32, KafkaError> {
     server::require_writable(c"kafka.produce()");
-    let topic = open_or_create(topic)?;
+    let topic = lock_or_create(super::required("topic", topic)?)?;
     let headers = Headers::read(headers)?;
-    let timestamp =
-        timestamp.map_or_else(server::now_ms, |at| server::micros_to_ms(at.into_inner()));
+    let timestamp = timestamp.map_or(Ok(server::now_ms()), record_timestamp)?;
     let record = NewRecord {
         timestamp,
         key,
@@ -69,17 +67,31 @@ fn buffer(
     pending::produce(&topic, partition, &record)
 }
 
-/// Locks the topic for writing to the end of the transaction; creates it where that is allowed.
-fn open_or_create(name: &str) -> Result<Rc<Topic>, KafkaError> {
-    let wanted = TopicRef::Name(name.to_owned());
-    match topic::open(&wanted, LockMode::Write) {
+/// Kafka's timestamps are milliseconds since the epoch and not negative.
+fn record_timestamp(at: TimestampWithTimeZone) -> Result<i64, KafkaError> {
+    let invalid = |reason: &str| KafkaError::InvalidTimestamp {
+        reason: reason.to_owned(),
+    };
+    if at.is_infinity() || at.is_neg_infinity() {
+        return Err(invalid("it is infinite"));
+    }
+    let ms = server::micros_to_ms(at.into_inner());
+    if ms < 0 {
+        Err(invalid("it is before 1970"))
+    } else {
+        Ok(ms)
+    }
+}
+
+/// Locks the topic for writing; creates it where that is allowed.
+fn lock_or_create(name: &str) -> Result<Rc<Topic>, KafkaError> {
+    match topic::lock_for_write(name) {
         Err(KafkaError::UnknownTopicOrPartition { .. }) if crate::guc::auto_create_topics() => {
             super::topic::auto_create(name)?;
-            topic::open(&wanted, LockMode::Write)
+            topic::lock_for_write(name)
         }
         other => other,
     }
-    .map(|(topic, _log)| topic)
 }
 
 #[pg_extern(sql = false)]

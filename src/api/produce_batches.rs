@@ -69,11 +69,11 @@ impl OpenTopics {
 
 #[pg_extern(sql = false)]
 fn produce_batches(
-    topics: Vec<Option<String>>,
-    partitions: Vec<i32>,
-    batches: pgrx::Array<'_, &[u8]>,
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    batches: Option<pgrx::Array<'_, &[u8]>>,
     topic_ids: Option<Vec<Option<Uuid>>>,
-    acks: i16,
+    acks: Option<i16>,
 ) -> TableIterator<
     'static,
     (
@@ -87,7 +87,11 @@ fn produce_batches(
     ),
 > {
     server::require_writable(c"kafka.produce_batches()");
+    let topics = ok(super::required("topics", topics));
+    let partitions = ok(super::elements("partitions", partitions));
+    let batches = ok(super::required("batches", batches));
     let batches: Vec<Option<&[u8]>> = batches.iter().collect();
+    let acks = acks.unwrap_or(-1);
     ok(super::check_lengths(&[
         ("topics", topics.len()),
         ("partitions", partitions.len()),

@@ -101,7 +101,7 @@ type Row = (
 fn describe_topics(
     topics: Option<Vec<Option<String>>>,
     topic_ids: Option<Vec<Option<Uuid>>>,
-    auto_create: bool,
+    auto_create: Option<bool>,
 ) -> TableIterator<
     'static,
     (
@@ -113,6 +113,7 @@ fn describe_topics(
         name!(error_message, Option<String>),
     ),
 > {
+    let auto_create = auto_create.unwrap_or(false);
     let rows: Vec<Row> = match (&topics, &topic_ids) {
         (None, None) => topic::all()
             .iter()

@@ -11,12 +11,16 @@ const GONE: i64 = -1;
 
 #[pg_extern(sql = false)]
 fn wait_for_records(
-    topics: Vec<Option<String>>,
-    partitions: Vec<i32>,
-    high_watermarks: Vec<i64>,
-    max_wait_ms: i32,
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    high_watermarks: Option<Vec<Option<i64>>>,
+    max_wait_ms: Option<i32>,
     waiter: Option<i32>,
 ) -> TableIterator<'static, (name!(idx, i32), name!(high_watermark, i64))> {
+    let topics = ok(super::required("topics", topics));
+    let partitions = ok(super::elements("partitions", partitions));
+    let high_watermarks = ok(super::elements("high_watermarks", high_watermarks));
+    let max_wait_ms = ok(super::required("max_wait_ms", max_wait_ms));
     ok(super::check_lengths(&[
         ("topics", topics.len()),
         ("partitions", partitions.len()),

@@ -165,6 +165,7 @@ pub(crate) fn log_append_time(topic: &Topic) -> Option<i64> {
 }
 
 fn forget() {
+    super::topic::forget_locks();
     PENDING.with_borrow_mut(|pending| {
         pending.buffer.clear();
         pending.topics.clear();

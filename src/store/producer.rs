@@ -33,7 +33,8 @@ pub(crate) fn lock(key: ProducerKey) -> Option<ProducerState> {
 fn select_for_update(key: ProducerKey) -> Option<ProducerState> {
     sql::modify(
         "SELECT producer_epoch, batches FROM kafka_log.producers
-         WHERE topic_number = $1 AND partition = $2 AND producer_id = $3 FOR UPDATE",
+         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
+           AND producer_id OPERATOR(pg_catalog.=) $3 FOR UPDATE",
         &params(key),
         |row| ProducerState {
             epoch: row.required(1),
@@ -47,8 +48,9 @@ fn select_for_update(key: ProducerKey) -> Option<ProducerState> {
 pub(crate) fn save(key: ProducerKey, state: &ProducerState) {
     let [topic, partition, producer] = params(key);
     sql::execute(
-        "UPDATE kafka_log.producers SET producer_epoch = $4, batches = $5, updated_at = now()
-         WHERE topic_number = $1 AND partition = $2 AND producer_id = $3",
+        "UPDATE kafka_log.producers SET producer_epoch = $4, batches = $5, updated_at = pg_catalog.now()
+         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
+           AND producer_id OPERATOR(pg_catalog.=) $3",
         &[
             topic,
             partition,
@@ -61,9 +63,11 @@ pub(crate) fn save(key: ProducerKey, state: &ProducerState) {
 
 /// A new producer id, never given before.
 pub(crate) fn next_producer_id() -> i64 {
-    sql::modify("SELECT nextval('kafka_log.producer_id_seq')", &[], |row| {
-        row.required(1)
-    })
+    sql::modify(
+        "SELECT pg_catalog.nextval('kafka_log.producer_id_seq')",
+        &[],
+        |row| row.required(1),
+    )
     .pop()
     .unwrap_or_else(|| pgrx::error!("nextval returned nothing"))
 }

@@ -1,5 +1,6 @@
 //! What the store asks of the server itself: identity, timeline, clock, lock tags.
-use pgrx::pg_sys;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{IntoDatum, pg_sys};
 
 /// The fourth field of our lock tags. The type USERLOCK keeps them apart from every other
 /// lock, these numbers from each other.
@@ -64,6 +65,24 @@ const EPOCH_OFFSET: i64 = 946_684_800_000_000;
 /// A `timestamptz` as milliseconds since the Unix epoch, rounded down.
 pub(crate) fn micros_to_ms(timestamp: i64) -> i64 {
     timestamp.saturating_add(EPOCH_OFFSET).div_euclid(1000)
+}
+
+/// The same, rounded up.
+pub(crate) fn micros_to_ms_up(timestamp: i64) -> i64 {
+    micros_to_ms(timestamp.saturating_add(999))
+}
+
+/// Reads text as PostgreSQL reads a `timestamptz`; raises where it is none.
+pub(crate) fn parse_timestamptz(text: &str) -> TimestampWithTimeZone {
+    let text = std::ffi::CString::new(text).unwrap_or_default();
+    let arguments = [
+        text.as_c_str().into_datum(),
+        pg_sys::InvalidOid.into_datum(),
+        (-1).into_datum(),
+    ];
+    // SAFETY: the input function takes a C string, an unused OID and a type modifier.
+    let parsed = unsafe { pgrx::direct_function_call(pg_sys::timestamptz_in, &arguments) };
+    parsed.unwrap_or_else(|| pgrx::error!("timestamptz_in returned null"))
 }
 
 /// Milliseconds since the Unix epoch as a `timestamptz`; None outside its range.

@@ -1,6 +1,9 @@
 //! SQL statements of the store, run as the extension's owner with a snapshot taken at that
 //! moment: the catalogue is read as it is now, whatever the caller's isolation level, and
 //! the caller needs no privilege on the tables behind the functions.
+//!
+//! The caller's search_path is in force: every function, operator and type must be
+//! qualified with its schema, or a caller could make the owner run other code.
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};

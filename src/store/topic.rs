@@ -104,6 +104,8 @@ thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
     /// Set by invalidation messages, which may arrive at any lock: the cache is emptied at its next use.
     static STALE: Cell<bool> = const { Cell::new(false) };
+    /// Topics whose log table this transaction has locked for writing, by name.
+    static LOCKED: RefCell<HashMap<String, Rc<Topic>>> = RefCell::default();
 }
 
 pub(super) fn init() {
@@ -148,6 +150,24 @@ pub(crate) fn open(topic: &TopicRef, mode: LockMode) -> Result<(Rc<Topic>, LogTa
     }
 }
 
+/// Finds the topic and locks its log table for writing to the end of the transaction; cheap
+/// from the second time on.
+pub(crate) fn lock_for_write(name: &str) -> Result<Rc<Topic>, KafkaError> {
+    if !STALE.get()
+        && let Some(topic) = LOCKED.with_borrow(|locked| locked.get(name).cloned())
+    {
+        return Ok(topic);
+    }
+    let (topic, _log) = open(&TopicRef::Name(name.to_owned()), LockMode::Write)?;
+    LOCKED.with_borrow_mut(|locked| locked.insert(name.to_owned(), Rc::clone(&topic)));
+    Ok(topic)
+}
+
+/// After the end of a transaction, or a rollback to a savepoint, which gives locks back.
+pub(super) fn forget_locks() {
+    LOCKED.with_borrow_mut(HashMap::clear);
+}
+
 /// Looks the topic up without locking it; what it says may be out of date at once.
 pub(crate) fn find(topic: &TopicRef) -> Result<Rc<Topic>, KafkaError> {
     if STALE.replace(false) {
@@ -174,12 +194,12 @@ pub(crate) fn all() -> Vec<Rc<Topic>> {
 fn load(topic: &TopicRef) -> Option<Rc<Topic>> {
     let mut rows = match topic {
         TopicRef::Name(name) => sql::query(
-            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic = $1",
+            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic OPERATOR(pg_catalog.=) $1",
             &[param(name.as_str())],
             from_row,
         ),
         TopicRef::Id(id) => sql::query(
-            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic_id = $1",
+            "SELECT topic_number, topic, topic_id, partitions, config, segment FROM kafka_log.topics WHERE topic_id OPERATOR(pg_catalog.=) $1",
             &[param(Uuid::from_bytes(*id))],
             from_row,
         ),
@@ -252,13 +272,13 @@ pub(crate) fn create(name: &str, partitions: i32, config: serde_json::Value) -> 
 fn create_log_table(name: &str) {
     sql::ddl(&format!(
         "CREATE TABLE kafka_log.{name} (
-            partition int4 NOT NULL,
-            last_offset int8 NOT NULL,
-            base_offset int8 NOT NULL,
-            stable_offset int8 NOT NULL,
-            max_timestamp int8 NOT NULL,
-            running_max_timestamp int8 NOT NULL,
-            data bytea NOT NULL
+            partition pg_catalog.int4 NOT NULL,
+            last_offset pg_catalog.int8 NOT NULL,
+            base_offset pg_catalog.int8 NOT NULL,
+            stable_offset pg_catalog.int8 NOT NULL,
+            max_timestamp pg_catalog.int8 NOT NULL,
+            running_max_timestamp pg_catalog.int8 NOT NULL,
+            data pg_catalog.bytea NOT NULL
         ) WITH (toast_tuple_target = 8160)"
     ));
     sql::ddl(&format!(
@@ -272,7 +292,7 @@ fn create_log_table(name: &str) {
 /// Sets the number of partitions, which the caller has checked to be larger.
 pub(crate) fn set_partitions(topic: &Topic, partitions: i32) {
     sql::execute(
-        "UPDATE kafka_log.topics SET partitions = greatest(partitions, $2) WHERE topic_number = $1",
+        "UPDATE kafka_log.topics SET partitions = greatest(partitions, $2) WHERE topic_number OPERATOR(pg_catalog.=) $1",
         &[param(topic.number), param(partitions)],
     );
     // SAFETY: the caller has the log table open, so the relation exists.
@@ -282,9 +302,9 @@ pub(crate) fn set_partitions(topic: &Topic, partitions: i32) {
 /// Drops the topic with everything that was stored of it.
 pub(crate) fn delete(topic: &Topic) {
     for text in [
-        "DELETE FROM kafka_log.topics WHERE topic_number = $1",
-        "DELETE FROM kafka_log.partitions WHERE topic_number = $1",
-        "DELETE FROM kafka_log.producers WHERE topic_number = $1",
+        "DELETE FROM kafka_log.topics WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.producers WHERE topic_number OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(topic.number)]);
     }
@@ -296,7 +316,7 @@ pub(crate) fn delete(topic: &Topic) {
 /// The first offset that may be read; below it the log was deleted.
 pub(crate) fn log_start_offset(topic: &Topic, partition: i32) -> i64 {
     sql::query(
-        "SELECT log_start_offset FROM kafka_log.partitions WHERE topic_number = $1 AND partition = $2",
+        "SELECT log_start_offset FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2",
         &[param(topic.number), param(partition)],
         |row| row.required(1),
     )
