@@ -13,6 +13,9 @@ CREATE FUNCTION kafka.create_partitions(topic text, partitions int4, validate_on
 CREATE FUNCTION kafka.delete_topic(topic text) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'delete_topic_wrapper';
 
+CREATE FUNCTION kafka.delete_records(topic text, partition int4, before_offset int8) RETURNS int8
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'delete_records_wrapper';
+
 CREATE FUNCTION kafka.describe_topics(
     topics text[] DEFAULT NULL,
     topic_ids uuid[] DEFAULT NULL,

@@ -95,8 +95,9 @@ fn fetch_batches(
         .collect();
     let total: usize = read.iter().map(|(records, _)| records.len()).sum();
     if total < min_bytes.max(0) as usize {
-        read.iter_mut()
-            .for_each(|(records, _)| *records = Bytea::with_capacity(0));
+        for (records, _) in &mut read {
+            *records = Bytea::with_capacity(0);
+        }
     }
     let rows: Vec<Row> = read
         .into_iter()

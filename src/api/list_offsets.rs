@@ -193,12 +193,9 @@ fn latest_record(
     partition: i32,
     watermarks: &Watermarks,
 ) -> Result<Found, KafkaError> {
-    let running_max = log::last_batch(
-        log,
-        partition,
-        watermarks.high_watermark,
-        log::BatchRow::running_max_timestamp,
-    );
+    let running_max = log::last_batch(log, partition, watermarks.high_watermark, |row| {
+        row.running_max_timestamp()
+    });
     let Some(running_max) = running_max.filter(|at| *at >= 0) else {
         return Ok(NOTHING);
     };

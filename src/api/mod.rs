@@ -1,5 +1,8 @@
 //! The SQL face: Datums in, one call of `store`, rows out. No SQL text, no Kafka rules.
-//! The declarations, with defaults and comments, are in sql/30_functions.sql.
+//! The declarations, with defaults and comments, are in `sql/30_functions.sql`.
+// pgrx hands arguments over by value, and a row type is written out where it is declared.
+#![allow(clippy::needless_pass_by_value, clippy::type_complexity)]
+
 mod cluster;
 mod fetch;
 mod fetch_batches;

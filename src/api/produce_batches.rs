@@ -150,12 +150,12 @@ fn row(index: usize, partition: i32, appended: Result<Appended, KafkaError>) -> 
 }
 
 /// Everything that can be judged before anything is locked or written.
-fn accept<'a>(
+fn accept(
     topic: Rc<Topic>,
     log: Rc<LogTable>,
     partition: i32,
-    bytes: Option<&'a [u8]>,
-) -> Result<Accepted<'a>, KafkaError> {
+    bytes: Option<&[u8]>,
+) -> Result<Accepted<'_>, KafkaError> {
     if partition != BY_KEY {
         topic.check_partition(partition)?;
     }
@@ -266,7 +266,7 @@ fn append(
     let log_start_offset = if accepted.partition == BY_KEY {
         -1
     } else {
-        topic::log_start_offset(topic, accepted.partition)
+        topic.log_start_offset(accepted.partition)
     };
     Ok(Appended {
         base_offset,
@@ -310,7 +310,9 @@ fn append_in_order(
         &mut new,
         log_append_time,
     )[0];
-    new.into_iter().for_each(|batch| batch.data.free());
+    for batch in new {
+        batch.data.free();
+    }
     if let Some(producer) = producer {
         let state = producer.state.get_or_insert_with(|| ProducerState {
             epoch: summary.producer_epoch,

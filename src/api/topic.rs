@@ -6,7 +6,7 @@ use pgrx::{JsonB, Uuid};
 
 use super::Fault;
 use crate::raise::ok;
-use crate::store::log::LockMode;
+use crate::store::log::{self, LockMode};
 use crate::store::server;
 use crate::store::topic::{self, TopicRef};
 
@@ -64,6 +64,39 @@ fn delete_topic(topic: &str) {
     topic::delete(&found);
 }
 
+/// What stands for the high watermark in `kafka.delete_records`, as in Kafka.
+const UP_TO_HIGH_WATERMARK: i64 = -1;
+
+#[pg_extern(sql = false)]
+fn delete_records(topic: &str, partition: i32, before_offset: i64) -> i64 {
+    server::require_writable(c"kafka.delete_records()");
+    ok(truncate(topic, partition, before_offset))
+}
+
+fn truncate(topic: &str, partition: i32, before_offset: i64) -> Result<i64, KafkaError> {
+    let (topic, log) = topic::open(&TopicRef::Name(topic.to_owned()), LockMode::Write)?;
+    topic.check_partition(partition)?;
+    let watermarks = log::watermarks(&topic, &log, partition);
+    let offset = if before_offset == UP_TO_HIGH_WATERMARK {
+        watermarks.high_watermark
+    } else {
+        before_offset
+    };
+    if !(0..=watermarks.high_watermark).contains(&offset) {
+        return Err(KafkaError::OffsetOutOfRange {
+            topic: topic.name.clone(),
+            partition,
+            offset,
+            log_start_offset: watermarks.log_start_offset,
+            high_watermark: watermarks.high_watermark,
+        });
+    }
+    if offset > watermarks.log_start_offset {
+        topic::delete_records(&topic, partition, offset);
+    }
+    Ok(offset.max(watermarks.log_start_offset))
+}
+
 #[pg_extern(sql = false)]
 fn create_partitions(topic: &str, partitions: i32, validate_only: bool) {
     server::require_writable(c"kafka.create_partitions()");
@@ -114,32 +147,30 @@ fn describe_topics(
     ),
 > {
     let auto_create = auto_create.unwrap_or(false);
-    let rows: Vec<Row> = match (&topics, &topic_ids) {
-        (None, None) => topic::all()
+    let count = topics
+        .as_ref()
+        .map(Vec::len)
+        .or(topic_ids.as_ref().map(Vec::len));
+    let rows: Vec<Row> = if let Some(count) = count {
+        ok(super::check_lengths(&[
+            ("topics", topics.as_ref().map_or(count, Vec::len)),
+            ("topic_ids", topic_ids.as_ref().map_or(count, Vec::len)),
+        ]));
+        (0..count)
+            .map(|i| {
+                describe(
+                    i,
+                    super::topic_ref(topics.as_deref(), topic_ids.as_deref(), i),
+                    auto_create,
+                )
+            })
+            .collect()
+    } else {
+        topic::all()
             .iter()
             .enumerate()
             .map(|(i, topic)| described(i, topic))
-            .collect(),
-        _ => {
-            let count = topics
-                .as_ref()
-                .map(Vec::len)
-                .or(topic_ids.as_ref().map(Vec::len))
-                .unwrap_or(0);
-            ok(super::check_lengths(&[
-                ("topics", topics.as_ref().map_or(count, Vec::len)),
-                ("topic_ids", topic_ids.as_ref().map_or(count, Vec::len)),
-            ]));
-            (0..count)
-                .map(|i| {
-                    describe(
-                        i,
-                        super::topic_ref(topics.as_deref(), topic_ids.as_deref(), i),
-                        auto_create,
-                    )
-                })
-                .collect()
-        }
+            .collect()
     };
     TableIterator::new(rows)
 }

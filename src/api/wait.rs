@@ -48,7 +48,7 @@ fn wait_for_records(
                 .iter()
                 .enumerate()
                 .filter_map(|(i, (topic, partition, known))| {
-                    let now = high_watermark(topic, *partition);
+                    let now = high_watermark(topic, *partition, *known);
                     (now > *known || now == GONE).then_some((i as i32 + 1, now))
                 })
                 .collect();
@@ -58,7 +58,12 @@ fn wait_for_records(
     TableIterator::new(found.unwrap_or_default())
 }
 
-fn high_watermark(topic: &TopicRef, partition: i32) -> i64 {
+/// `known` while somebody holds or awaits an exclusive lock on the log table: a drop in
+/// progress must not keep those waiting who wait for other partitions.
+fn high_watermark(topic: &TopicRef, partition: i32, known: i64) -> i64 {
+    if topic::find(topic).is_ok_and(|found| !log::is_unlocked(&found)) {
+        return known;
+    }
     match topic::open(topic, LockMode::Read) {
         Ok((topic, log)) if topic.check_partition(partition).is_ok() => {
             log::watermarks(&topic, &log, partition).high_watermark

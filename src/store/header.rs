@@ -24,6 +24,7 @@ impl Headers {
     }
 
     /// Reads an argument of the type `kafka.header[]`.
+    #[allow(clippy::cast_ptr_alignment)]
     pub(crate) fn read(array: Option<AnyArray>) -> Result<Self, KafkaError> {
         let Some(array) = array else {
             return Ok(Self::default());
@@ -31,6 +32,7 @@ impl Headers {
         let (mut elements, mut nulls, mut count) = (ptr::null_mut(), ptr::null_mut(), 0);
         // SAFETY: the SQL declaration makes the argument an array of the composite type
         // kafka.header (key text, value bytea): by reference, of variable length, double aligned.
+        // A detoasted varlena is aligned for what it holds.
         unsafe {
             let array =
                 pg_sys::pg_detoast_datum(array.datum().cast_mut_ptr()).cast::<pg_sys::ArrayType>();

@@ -12,23 +12,10 @@ use std::ptr;
 
 use pgrx::pg_sys;
 
+use super::scan::{BatchRow, COLUMNS, OffsetKey, Scan, Visibility};
 use super::topic::{self, Topic};
 use super::varlena::Bytea;
 use super::wake;
-
-/// Columns of a log table, by attribute number.
-#[derive(Clone, Copy)]
-enum Column {
-    LastOffset = 2,
-    BaseOffset = 3,
-    /// A lower bound of the high watermark when the row was written: where the next walk starts.
-    StableOffset = 4,
-    MaxTimestamp = 5,
-    /// Largest timestamp of this and all earlier rows, for binary search.
-    RunningMaxTimestamp = 6,
-    Data = 7,
-}
-const COLUMNS: usize = 7;
 
 /// What a call does with the log table.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +40,8 @@ impl LockMode {
 
 /// An open log table with its index on (partition, `last_offset`).
 pub(crate) struct LogTable {
-    relation: pg_sys::Relation,
-    index: pg_sys::Relation,
+    pub(super) relation: pg_sys::Relation,
+    pub(super) index: pg_sys::Relation,
     mode: LockMode,
 }
 
@@ -77,11 +64,6 @@ pub(crate) struct NewBatch {
     pub(crate) max_timestamp: i64,
 }
 
-/// A row of the log, valid until the scan moves on.
-pub(crate) struct BatchRow {
-    slot: *mut pg_sys::TupleTableSlot,
-}
-
 impl LogTable {
     /// None where the table is gone.
     pub(super) fn open(topic: &Topic, mode: LockMode) -> Option<Self> {
@@ -91,14 +73,7 @@ impl LogTable {
             if relation.is_null() {
                 return None;
             }
-            let indexes = pg_sys::RelationGetIndexList(relation);
-            let index = pgrx::PgList::<pg_sys::Oid>::from_pg(indexes).get_oid(0);
-            let index = pg_sys::index_open(
-                index.unwrap_or_else(|| {
-                    pgrx::error!("log table of topic \"{}\" has no index", topic.name)
-                }),
-                mode.relation_lock(),
-            );
+            let index = open_offset_index(relation, mode.relation_lock());
             Some(Self {
                 relation,
                 index,
@@ -113,8 +88,8 @@ impl LogTable {
         scan.next(pg_sys::ScanDirection::BackwardScanDirection)
             .map(|row| Tail {
                 last_offset: row.last_offset(),
-                stable_offset: row.int8(Column::StableOffset),
-                running_max_timestamp: row.int8(Column::RunningMaxTimestamp),
+                stable_offset: row.stable_offset(),
+                running_max_timestamp: row.running_max_timestamp(),
             })
     }
 
@@ -135,6 +110,27 @@ impl LogTable {
         }
         high_watermark
     }
+}
+
+/// The unique index on (partition, `last_offset`), whatever other indexes somebody added.
+///
+/// # Safety
+/// `relation` must be an open log table.
+unsafe fn open_offset_index(relation: pg_sys::Relation, lock: i32) -> pg_sys::Relation {
+    // SAFETY: the caller's promise; an index of an open relation can be opened.
+    unsafe {
+        let indexes = pgrx::PgList::<pg_sys::Oid>::from_pg(pg_sys::RelationGetIndexList(relation));
+        for oid in indexes.iter_oid() {
+            let index = pg_sys::index_open(oid, lock);
+            let form = &*(*index).rd_index;
+            if form.indisunique && form.indnkeyatts == 2 && form.indkey.values.as_slice(2) == [1, 2]
+            {
+                return index;
+            }
+            pg_sys::index_close(index, lock);
+        }
+    }
+    pgrx::error!("a log table has lost its unique index on (partition, last_offset)")
 }
 
 impl Drop for LogTable {
@@ -175,16 +171,15 @@ pub(crate) fn append(
     unsafe { pg_sys::GetCurrentTransactionId() };
     let lock = PartitionLock::acquire(topic.number, partition);
     let tail = log.tail(partition);
-    let (mut next, stable_offset, mut running_max) = match &tail {
-        Some(tail) => (
+    let (mut next, stable_offset, mut running_max) = if let Some(tail) = &tail {
+        (
             tail.last_offset + 1,
             log.walk(partition, tail),
             tail.running_max_timestamp,
-        ),
-        None => {
-            let start = topic::log_start_offset(topic, partition);
-            (start, start, -1)
-        }
+        )
+    } else {
+        let start = topic::stored_log_start_offset(topic, partition);
+        (start, start, -1)
     };
     let mut base_offsets = Vec::with_capacity(batches.len());
     for batch in batches {
@@ -248,8 +243,12 @@ fn insert(log: &LogTable, mut values: [pg_sys::Datum; COLUMNS]) {
 
 /// Fixes the watermarks; whatever is below `high_watermark` stays readable.
 pub(crate) fn watermarks(topic: &Topic, log: &LogTable, partition: i32) -> Watermarks {
-    let log_start_offset = topic::log_start_offset(topic, partition);
-    let (high_watermark, end_offset) = match log.tail(partition) {
+    let tail = log.tail(partition);
+    let log_start_offset = match tail {
+        Some(_) => topic.log_start_offset(partition),
+        None => topic::stored_log_start_offset(topic, partition),
+    };
+    let (high_watermark, end_offset) = match tail {
         Some(tail) => (log.walk(partition, &tail), tail.last_offset + 1),
         None => (log_start_offset, log_start_offset),
     };
@@ -258,6 +257,19 @@ pub(crate) fn watermarks(topic: &Topic, log: &LogTable, partition: i32) -> Water
         log_start_offset,
         high_watermark: high_watermark.max(log_start_offset),
         end_offset: end_offset.max(log_start_offset),
+    }
+}
+
+/// Whether a reader could open the log table now, without waiting for somebody who drops it.
+pub(crate) fn is_unlocked(topic: &Topic) -> bool {
+    let lock = LockMode::Read.relation_lock();
+    // SAFETY: locks and unlocks by OID; the relation need not exist.
+    unsafe {
+        let free = pg_sys::ConditionalLockRelationOid(topic.log_table, lock);
+        if free {
+            pg_sys::UnlockRelationOid(topic.log_table, lock);
+        }
+        free
     }
 }
 
@@ -304,54 +316,6 @@ pub(crate) fn last_batch<T>(
         .map(|row| read(&row))
 }
 
-impl BatchRow {
-    pub(crate) fn base_offset(&self) -> i64 {
-        self.int8(Column::BaseOffset)
-    }
-
-    pub(crate) fn last_offset(&self) -> i64 {
-        self.int8(Column::LastOffset)
-    }
-
-    pub(crate) fn max_timestamp(&self) -> i64 {
-        self.int8(Column::MaxTimestamp)
-    }
-
-    pub(crate) fn running_max_timestamp(&self) -> i64 {
-        self.int8(Column::RunningMaxTimestamp)
-    }
-
-    /// Bytes of the batch, known without reading it.
-    pub(crate) fn size_bytes(&self) -> usize {
-        // SAFETY: the column is a non-null bytea.
-        unsafe { pg_sys::toast_raw_datum_size(self.datum(Column::Data)) - pg_sys::VARHDRSZ }
-    }
-
-    /// Calls `read` with the batch as stored.
-    pub(crate) fn with_data<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let stored: *mut pg_sys::varlena = self.datum(Column::Data).cast_mut_ptr();
-        // SAFETY: the detoasted value lives until it is freed below; `read` cannot keep it.
-        unsafe {
-            let data = pg_sys::pg_detoast_datum_packed(stored);
-            let result = read(pgrx::varlena_to_byte_slice(data));
-            if data != stored {
-                pg_sys::pfree(data.cast());
-            }
-            result
-        }
-    }
-
-    fn int8(&self, column: Column) -> i64 {
-        self.datum(column).value() as i64
-    }
-
-    fn datum(&self, column: Column) -> pg_sys::Datum {
-        let mut null = false;
-        // SAFETY: the slot holds a row of a log table, whose columns are not null.
-        unsafe { pg_sys::slot_getattr(self.slot, column as i32, &raw mut null) }
-    }
-}
-
 /// The short exclusive lock under which offsets are given. A transaction holds it for the
 /// time of one insert and waits for nobody meanwhile. Lock tags of the type USERLOCK
 /// cannot meet advisory locks.
@@ -369,143 +333,5 @@ impl PartitionLock {
     fn release(self) {
         // SAFETY: acquired above in the same mode.
         unsafe { pg_sys::LockRelease(&raw const self.0, pg_sys::ExclusiveLock as i32, false) };
-    }
-}
-
-struct OffsetKey {
-    strategy: u32,
-    function: u32,
-    offset: i64,
-}
-
-impl OffsetKey {
-    fn at_least(offset: i64) -> Self {
-        Self {
-            strategy: pg_sys::BTGreaterEqualStrategyNumber,
-            function: pg_sys::F_INT8GE,
-            offset,
-        }
-    }
-
-    fn at_most(offset: i64) -> Self {
-        Self {
-            strategy: pg_sys::BTLessEqualStrategyNumber,
-            function: pg_sys::F_INT8LE,
-            offset,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Visibility {
-    /// Every row: committed, in flight or aborted.
-    Any,
-    /// Committed rows and those in flight, which `row_is_open` tells apart.
-    Dirty,
-}
-
-/// An index scan over one partition, in offset order.
-struct Scan {
-    scan: pg_sys::IndexScanDesc,
-    slot: *mut pg_sys::TupleTableSlot,
-    /// Boxed, because the scan keeps its address; the dirty snapshot is written by each fetch.
-    snapshot: Box<pg_sys::SnapshotData>,
-}
-
-impl Scan {
-    fn new(log: &LogTable, partition: i32, offsets: &[OffsetKey], visibility: Visibility) -> Self {
-        // SAFETY: relation and index stay open while `log` lives, which outlives the scan in
-        // every caller; an all-zero SnapshotData with its type set is what InitDirtySnapshot makes.
-        unsafe {
-            let mut snapshot: Box<pg_sys::SnapshotData> = Box::new(std::mem::zeroed());
-            snapshot.snapshot_type = match visibility {
-                Visibility::Any => pg_sys::SnapshotType::SNAPSHOT_ANY,
-                Visibility::Dirty => pg_sys::SnapshotType::SNAPSHOT_DIRTY,
-            };
-            let mut keys: [pg_sys::ScanKeyData; 3] = std::mem::zeroed();
-            pg_sys::ScanKeyInit(
-                &raw mut keys[0],
-                1,
-                pg_sys::BTEqualStrategyNumber as u16,
-                pg_sys::Oid::from(pg_sys::F_INT4EQ),
-                pg_sys::Datum::from(partition),
-            );
-            for (key, offset) in keys[1..].iter_mut().zip(offsets) {
-                pg_sys::ScanKeyInit(
-                    ptr::from_mut(key),
-                    2,
-                    offset.strategy as u16,
-                    pg_sys::Oid::from(offset.function),
-                    pg_sys::Datum::from(offset.offset),
-                );
-            }
-            let count = 1 + offsets.len() as i32;
-            let scan = begin_scan(log, &raw mut *snapshot, count);
-            pg_sys::index_rescan(scan, keys.as_mut_ptr(), count, ptr::null_mut(), 0);
-            let slot = pg_sys::table_slot_create(log.relation, ptr::null_mut());
-            Self {
-                scan,
-                slot,
-                snapshot,
-            }
-        }
-    }
-
-    fn next_forward(&mut self) -> Option<BatchRow> {
-        self.next(pg_sys::ScanDirection::ForwardScanDirection)
-    }
-
-    fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<BatchRow> {
-        // SAFETY: the scan and slot are alive.
-        let found = unsafe { pg_sys::index_getnext_slot(self.scan, direction, self.slot) };
-        found.then_some(BatchRow { slot: self.slot })
-    }
-
-    /// Whether the row that was just fetched belongs to a transaction that is still open.
-    fn row_is_open(&self, row: &BatchRow) -> bool {
-        if self.snapshot.xmin != pg_sys::InvalidTransactionId {
-            return true;
-        }
-        // A dirty snapshot shows this transaction's own rows as if committed.
-        // SAFETY: log tables are heap tables, so the slot is a buffer heap slot with a tuple.
-        unsafe {
-            let slot = row.slot.cast::<pg_sys::BufferHeapTupleTableSlot>();
-            let header = (*(*slot).base.tuple).t_data;
-            let frozen = (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16
-                == pg_sys::HEAP_XMIN_FROZEN as u16;
-            !frozen && pg_sys::TransactionIdIsCurrentTransactionId((*header).t_choice.t_heap.t_xmin)
-        }
-    }
-}
-
-impl Drop for Scan {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return; // abort releases the pins
-        }
-        // SAFETY: made by `new`, ended once.
-        unsafe {
-            pg_sys::index_endscan(self.scan);
-            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-        }
-    }
-}
-
-/// # Safety
-/// The snapshot must stay where it is until the scan ends.
-unsafe fn begin_scan(
-    log: &LogTable,
-    snapshot: pg_sys::Snapshot,
-    keys: i32,
-) -> pg_sys::IndexScanDesc {
-    // SAFETY: open relations; the caller keeps the snapshot.
-    #[cfg(not(feature = "pg18"))]
-    unsafe {
-        pg_sys::index_beginscan(log.relation, log.index, snapshot, keys, 0)
-    }
-    // SAFETY: as above.
-    #[cfg(feature = "pg18")]
-    unsafe {
-        pg_sys::index_beginscan(log.relation, log.index, snapshot, ptr::null_mut(), keys, 0)
     }
 }

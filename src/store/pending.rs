@@ -108,6 +108,9 @@ fn random_below(bound: i32) -> i32 {
 
 /// Appends what is buffered.
 pub(crate) fn flush() -> Vec<Flushed> {
+    if PENDING.with_borrow(|pending| pending.buffer.is_empty()) {
+        return Vec::new();
+    }
     // SAFETY: a getter.
     let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
     let (batches, topics) = PENDING
@@ -214,7 +217,8 @@ unsafe extern "C-unwind" fn subtransaction_event(
             pending.buffer.commit_subxact(subtransaction, parent);
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
-            pending.buffer.abort_subxact(subtransaction)
+            super::topic::forget_locks();
+            pending.buffer.abort_subxact(subtransaction);
         }
         _ => {}
     });

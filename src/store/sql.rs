@@ -2,7 +2,7 @@
 //! moment: the catalogue is read as it is now, whatever the caller's isolation level, and
 //! the caller needs no privilege on the tables behind the functions.
 //!
-//! The caller's search_path is in force: every function, operator and type must be
+//! The caller's `search_path` is in force: every function, operator and type must be
 //! qualified with its schema, or a caller could make the owner run other code.
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -73,13 +73,13 @@ pub(super) fn execute(text: &'static str, params: &[Param]) {
     run(text, params, false, |_| ());
 }
 
-/// Runs statements that are made at run time: DDL with generated names, nothing from users.
-pub(super) fn ddl(text: &str) {
+/// Runs a statement that is made at run time: generated table names and numbers, nothing from users.
+pub(super) fn run_text(text: &str) {
     let text = CString::new(text).unwrap_or_default();
     as_owner(|| {
         // SAFETY: SPI is connected by as_owner.
         let code = unsafe { pg_sys::SPI_execute(text.as_ptr(), false, 0) };
-        check(code, "DDL");
+        check(code, "statement made at run time");
     });
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Topic {
     pub(crate) partitions: i32,
     pub(crate) config: TopicConfig,
     pub(super) log_table: pg_sys::Oid,
+    /// Log start offsets other than 0, by partition.
+    log_start_offsets: HashMap<i32, i64>,
 }
 
 impl Topic {
@@ -37,6 +39,11 @@ impl Topic {
             topic: self.name.clone(),
             partition: Some(partition),
         })
+    }
+
+    /// The first offset that may be read; below it the log was deleted.
+    pub(crate) fn log_start_offset(&self, partition: i32) -> i64 {
+        self.log_start_offsets.get(&partition).copied().unwrap_or(0)
     }
 
     /// Largest record batch in bytes.
@@ -219,6 +226,7 @@ fn from_row(row: &Row) -> Option<Topic> {
         partitions: row.required(4),
         config: crate::raise::ok(parse_config(&config.0)),
         log_table,
+        log_start_offsets: log_start_offsets(number),
     })
 }
 
@@ -270,7 +278,7 @@ pub(crate) fn create(name: &str, partitions: i32, config: serde_json::Value) -> 
 
 /// One row per record batch. The column order is `log::Column`'s.
 fn create_log_table(name: &str) {
-    sql::ddl(&format!(
+    sql::run_text(&format!(
         "CREATE TABLE kafka_log.{name} (
             partition pg_catalog.int4 NOT NULL,
             last_offset pg_catalog.int8 NOT NULL,
@@ -279,12 +287,12 @@ fn create_log_table(name: &str) {
             max_timestamp pg_catalog.int8 NOT NULL,
             running_max_timestamp pg_catalog.int8 NOT NULL,
             data pg_catalog.bytea NOT NULL
-        ) WITH (toast_tuple_target = 8160)"
+        ) USING heap WITH (toast_tuple_target = 8160)"
     ));
-    sql::ddl(&format!(
+    sql::run_text(&format!(
         "ALTER TABLE kafka_log.{name} ALTER COLUMN data SET STORAGE EXTERNAL"
     ));
-    sql::ddl(&format!(
+    sql::run_text(&format!(
         "CREATE UNIQUE INDEX ON kafka_log.{name} (partition, last_offset)"
     ));
 }
@@ -309,19 +317,45 @@ pub(crate) fn delete(topic: &Topic) {
         sql::execute(text, &[param(topic.number)]);
     }
     let table = relation_name(topic.log_table);
-    sql::ddl(&format!("DROP TABLE kafka_log.{table}"));
+    sql::run_text(&format!("DROP TABLE kafka_log.{table}"));
     invalidate();
 }
 
-/// The first offset that may be read; below it the log was deleted.
-pub(crate) fn log_start_offset(topic: &Topic, partition: i32) -> i64 {
+fn log_start_offsets(number: i32) -> HashMap<i32, i64> {
     sql::query(
-        "SELECT log_start_offset FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2",
-        &[param(topic.number), param(partition)],
-        |row| row.required(1),
+        "SELECT partition, log_start_offset FROM kafka_log.partitions
+         WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        &[param(number)],
+        |row| (row.required(1), row.required(2)),
     )
-    .pop()
-    .unwrap_or(0)
+    .into_iter()
+    .collect()
+}
+
+/// The log start offset as it is stored now, for when the cached one may be too old: an
+/// empty partition goes on from there.
+pub(super) fn stored_log_start_offset(topic: &Topic, partition: i32) -> i64 {
+    log_start_offsets(topic.number)
+        .get(&partition)
+        .copied()
+        .unwrap_or(0)
+}
+
+/// Deletes the batches that lie wholly below `offset`, and hides the records below it.
+pub(crate) fn delete_records(topic: &Topic, partition: i32, offset: i64) {
+    sql::execute(
+        "INSERT INTO kafka_log.partitions AS p (topic_number, partition, log_start_offset) VALUES ($1, $2, $3)
+         ON CONFLICT (topic_number, partition)
+         DO UPDATE SET log_start_offset = greatest(p.log_start_offset, excluded.log_start_offset)",
+        &[param(topic.number), param(partition), param(offset)],
+    );
+    let table = relation_name(topic.log_table);
+    sql::run_text(&format!(
+        "DELETE FROM kafka_log.{table}
+         WHERE partition OPERATOR(pg_catalog.=) {partition} AND last_offset OPERATOR(pg_catalog.<) {offset}"
+    ));
+    // SAFETY: the caller has the log table open, so the relation exists.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(topic.log_table) };
 }
 
 fn log_table_name(number: i32, segment: i32) -> String {

@@ -1,0 +1,220 @@
+//! Index scans over one partition of a log table, and the rows they find.
+use std::ptr;
+
+use pgrx::pg_sys;
+
+use super::log::LogTable;
+
+/// Columns of a log table, by attribute number.
+#[derive(Clone, Copy)]
+enum Column {
+    LastOffset = 2,
+    BaseOffset = 3,
+    /// A lower bound of the high watermark when the row was written: where the next walk starts.
+    StableOffset = 4,
+    MaxTimestamp = 5,
+    /// Largest timestamp of this and all earlier rows, for binary search.
+    RunningMaxTimestamp = 6,
+    Data = 7,
+}
+pub(super) const COLUMNS: usize = 7;
+
+/// A row of the log, valid until the scan moves on.
+pub(crate) struct BatchRow {
+    slot: *mut pg_sys::TupleTableSlot,
+}
+
+impl BatchRow {
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.int8(Column::BaseOffset)
+    }
+
+    pub(crate) fn last_offset(&self) -> i64 {
+        self.int8(Column::LastOffset)
+    }
+
+    pub(super) fn stable_offset(&self) -> i64 {
+        self.int8(Column::StableOffset)
+    }
+
+    pub(crate) fn max_timestamp(&self) -> i64 {
+        self.int8(Column::MaxTimestamp)
+    }
+
+    pub(crate) fn running_max_timestamp(&self) -> i64 {
+        self.int8(Column::RunningMaxTimestamp)
+    }
+
+    /// Bytes of the batch, known without reading it.
+    pub(crate) fn size_bytes(&self) -> usize {
+        // SAFETY: the column is a non-null bytea.
+        unsafe { pg_sys::toast_raw_datum_size(self.datum(Column::Data)) - pg_sys::VARHDRSZ }
+    }
+
+    /// Calls `read` with the batch as stored.
+    pub(crate) fn with_data<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        let stored: *mut pg_sys::varlena = self.datum(Column::Data).cast_mut_ptr();
+        // SAFETY: the detoasted value lives until it is freed below; `read` cannot keep it.
+        unsafe {
+            let data = pg_sys::pg_detoast_datum_packed(stored);
+            let result = read(pgrx::varlena_to_byte_slice(data));
+            if data != stored {
+                pg_sys::pfree(data.cast());
+            }
+            result
+        }
+    }
+
+    fn int8(&self, column: Column) -> i64 {
+        self.datum(column).value() as i64
+    }
+
+    fn datum(&self, column: Column) -> pg_sys::Datum {
+        let mut null = false;
+        // SAFETY: the slot holds a row of a log table, whose columns are not null.
+        unsafe { pg_sys::slot_getattr(self.slot, column as i32, &raw mut null) }
+    }
+}
+
+pub(super) struct OffsetKey {
+    strategy: u32,
+    function: u32,
+    offset: i64,
+}
+
+impl OffsetKey {
+    pub(super) fn at_least(offset: i64) -> Self {
+        Self {
+            strategy: pg_sys::BTGreaterEqualStrategyNumber,
+            function: pg_sys::F_INT8GE,
+            offset,
+        }
+    }
+
+    pub(super) fn at_most(offset: i64) -> Self {
+        Self {
+            strategy: pg_sys::BTLessEqualStrategyNumber,
+            function: pg_sys::F_INT8LE,
+            offset,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visibility {
+    /// Every row: committed, in flight or aborted.
+    Any,
+    /// Committed rows and those in flight, which `row_is_open` tells apart.
+    Dirty,
+}
+
+/// An index scan over one partition, in offset order.
+pub(super) struct Scan {
+    desc: pg_sys::IndexScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    /// Boxed, because the scan keeps its address; the dirty snapshot is written by each fetch.
+    snapshot: Box<pg_sys::SnapshotData>,
+}
+
+impl Scan {
+    pub(super) fn new(
+        log: &LogTable,
+        partition: i32,
+        offsets: &[OffsetKey],
+        visibility: Visibility,
+    ) -> Self {
+        // SAFETY: relation and index stay open while `log` lives, which outlives the scan in
+        // every caller; an all-zero SnapshotData with its type set is what InitDirtySnapshot makes.
+        unsafe {
+            let mut snapshot: Box<pg_sys::SnapshotData> = Box::new(std::mem::zeroed());
+            snapshot.snapshot_type = match visibility {
+                Visibility::Any => pg_sys::SnapshotType::SNAPSHOT_ANY,
+                Visibility::Dirty => pg_sys::SnapshotType::SNAPSHOT_DIRTY,
+            };
+            let mut keys: [pg_sys::ScanKeyData; 3] = std::mem::zeroed();
+            pg_sys::ScanKeyInit(
+                &raw mut keys[0],
+                1,
+                pg_sys::BTEqualStrategyNumber as u16,
+                pg_sys::Oid::from(pg_sys::F_INT4EQ),
+                pg_sys::Datum::from(partition),
+            );
+            for (key, offset) in keys[1..].iter_mut().zip(offsets) {
+                pg_sys::ScanKeyInit(
+                    ptr::from_mut(key),
+                    2,
+                    offset.strategy as u16,
+                    pg_sys::Oid::from(offset.function),
+                    pg_sys::Datum::from(offset.offset),
+                );
+            }
+            let count = 1 + offsets.len() as i32;
+            let desc = begin_scan(log, &raw mut *snapshot, count);
+            pg_sys::index_rescan(desc, keys.as_mut_ptr(), count, ptr::null_mut(), 0);
+            let slot = pg_sys::table_slot_create(log.relation, ptr::null_mut());
+            Self {
+                desc,
+                slot,
+                snapshot,
+            }
+        }
+    }
+
+    pub(super) fn next_forward(&mut self) -> Option<BatchRow> {
+        self.next(pg_sys::ScanDirection::ForwardScanDirection)
+    }
+
+    pub(super) fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<BatchRow> {
+        // SAFETY: the scan and slot are alive.
+        let found = unsafe { pg_sys::index_getnext_slot(self.desc, direction, self.slot) };
+        found.then_some(BatchRow { slot: self.slot })
+    }
+
+    /// Whether the row that was just fetched belongs to a transaction that is still open.
+    pub(super) fn row_is_open(&self, row: &BatchRow) -> bool {
+        if self.snapshot.xmin != pg_sys::InvalidTransactionId {
+            return true;
+        }
+        // A dirty snapshot shows this transaction's own rows as if committed.
+        // SAFETY: log tables are heap tables, so the slot is a buffer heap slot with a tuple.
+        unsafe {
+            let slot = row.slot.cast::<pg_sys::BufferHeapTupleTableSlot>();
+            let header = (*(*slot).base.tuple).t_data;
+            let frozen = (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16
+                == pg_sys::HEAP_XMIN_FROZEN as u16;
+            !frozen && pg_sys::TransactionIdIsCurrentTransactionId((*header).t_choice.t_heap.t_xmin)
+        }
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // abort releases the pins
+        }
+        // SAFETY: made by `new`, ended once.
+        unsafe {
+            pg_sys::index_endscan(self.desc);
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+        }
+    }
+}
+
+/// # Safety
+/// The snapshot must stay where it is until the scan ends.
+unsafe fn begin_scan(
+    log: &LogTable,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: open relations; the caller keeps the snapshot.
+    #[cfg(not(feature = "pg18"))]
+    unsafe {
+        pg_sys::index_beginscan(log.relation, log.index, snapshot, keys, 0)
+    }
+    // SAFETY: as above.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        pg_sys::index_beginscan(log.relation, log.index, snapshot, ptr::null_mut(), keys, 0)
+    }
+}
