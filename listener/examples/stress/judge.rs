@@ -81,7 +81,10 @@ impl Run {
     pub(crate) fn broke(&self, who: &str, error: &tokio_postgres::Error) {
         self.broken.fetch_add(1, Relaxed);
         let allowed = self.faults.load(Relaxed) && fault(error);
-        self.check(allowed, || format!("{who}: {error:?}"));
+        self.check(allowed, || match error.as_db_error() {
+            Some(error) => format!("{who}: {} {error}", error.code().code()),
+            None => format!("{who}: {error}"),
+        });
     }
 
     pub(crate) fn report(

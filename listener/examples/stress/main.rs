@@ -238,7 +238,7 @@ async fn vacuum(run: Arc<Run>, primary: Arc<Cluster>) {
             continue;
         };
         while !run.stop.load(Relaxed) {
-            let tables = "select format('vacuum (freeze %s) %s', random() < 0.2, oid::regclass) from pg_class
+            let tables = "select format('vacuum (freeze %s) %s', (random() < 0.2)::text, oid::regclass) from pg_class
                 where relnamespace = 'kafka_log'::regnamespace and relkind = 'r'";
             let Ok(commands) = client.query(tables, &[]).await else {
                 break;

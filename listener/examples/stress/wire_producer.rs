@@ -99,7 +99,7 @@ fn produce(run: &Run, number: u16, producer: &ThreadedProducer<Acks>) -> Acknowl
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
-        std::thread::sleep(Duration::from_millis(random.below(10)));
+        std::thread::sleep(Duration::from_millis(random.below(30)));
     }
     if let Err(error) = producer.flush(Duration::from_mins(1)) {
         run.violation(format!("wire producer {number}: flush: {error}"));
