@@ -1,0 +1,88 @@
+//! ApiVersions: what is served, straight from the router's table.
+//!
+//! v3 flexible, and the client names itself (KIP-511). v4 feature ranges from 0. The
+//! response's header never changes, and a version from the future is answered in version
+//! 0's form, so that a client of any age can find common ground.
+
+use std::sync::Arc;
+
+use kafka_core::code;
+use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+
+use crate::conn::Connection;
+use crate::error::Fault;
+use crate::router::{self, Answer, Api, Request};
+use crate::wire::schema::{Field, Kind, field};
+use crate::wire::{Malformed, Reply};
+
+const REQUEST: &[Field] = &[
+    field("client_software_name", Kind::String).since(3),
+    field("client_software_version", Kind::String).since(3),
+];
+
+pub const API: Api = Api {
+    key: router::API_VERSIONS,
+    name: "ApiVersions",
+    min: 0,
+    max: 4,
+    advertised_min: 0,
+    codec_max: 4,
+    flexible: 3,
+    request: REQUEST,
+    pipelined: false,
+    handler: |connection, request| -> Answer { Box::pin(handle(connection, request)) },
+};
+
+async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<Reply>, Fault> {
+    let body: ApiVersionsRequest = request.decode()?;
+    let name: &str = &body.client_software_name;
+    let version: &str = &body.client_software_version;
+    let named = request.version() < 3 || is_software_word(name) && is_software_word(version);
+    let response = if named {
+        tracing::debug!(peer = %connection.peer, client = ?request.header.client_id, name, version);
+        served()
+    } else {
+        ApiVersionsResponse::default().with_error_code(code::INVALID_REQUEST)
+    };
+    request.reply(&response)
+}
+
+fn served() -> ApiVersionsResponse {
+    let api_keys = router::APIS.iter().map(|api| {
+        ApiVersion::default()
+            .with_api_key(api.key)
+            .with_min_version(api.advertised_min)
+            .with_max_version(api.max)
+    });
+    ApiVersionsResponse::default().with_api_keys(api_keys.collect())
+}
+
+/// The answer to a version that is not served.
+pub fn unsupported_version(correlation_id: i32) -> Result<Reply, Malformed> {
+    let response = served().with_error_code(code::UNSUPPORTED_VERSION);
+    Reply::encode(&response, 0, correlation_id, false)
+}
+
+/// Letters, digits, dots and hyphens, with a letter or digit at each end.
+fn is_software_word(word: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    word.chars().all(inner)
+        && word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names() {
+        for good in ["librdkafka", "apache-kafka-java", "4.3.1", "a"] {
+            assert!(is_software_word(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "ä"] {
+            assert!(!is_software_word(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The SQL the listener speaks: one statement per function of schema `kafka`, arrays in,
+//! one row per element out.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, ToSql};
+use uuid::Uuid;
+
+use crate::error::DbError;
+
+use super::session::Session;
+
+/// Casts choose among overloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    Cluster,
+    DescribeTopics,
+    CreateTopic,
+    DeleteTopic,
+    CreatePartitions,
+    ProduceBatches,
+    FetchBatches,
+    ListOffsets,
+    InitProducerId,
+    WaitForRecords,
+    InterruptWait,
+}
+
+impl Query {
+    pub const COUNT: usize = Self::InterruptWait as usize + 1;
+
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Cluster => "SELECT cluster_id, leader_epoch, in_recovery FROM kafka.cluster()",
+            Self::DescribeTopics => {
+                "SELECT idx, topic, topic_id, partitions, error_code, error_message \
+                 FROM kafka.describe_topics($1::text[], $2::uuid[], $3::bool)"
+            }
+            // The default that the server has applied is read after it has applied it.
+            Self::CreateTopic => {
+                "WITH created AS MATERIALIZED (SELECT kafka.create_topic($1::text, $2::int4, \
+                 $3::text::jsonb, $4::bool) AS topic_id) SELECT topic_id, coalesce($2::int4, \
+                 current_setting('pg_kafka.default_partitions')::int4) FROM created"
+            }
+            Self::DeleteTopic => "SELECT kafka.delete_topic($1::text)",
+            Self::CreatePartitions => {
+                "SELECT kafka.create_partitions($1::text, $2::int4, $3::bool)"
+            }
+            Self::ProduceBatches => {
+                "SELECT idx, error_code, error_message, base_offset, log_append_time, \
+                 log_start_offset, partition FROM kafka.produce_batches($1::text[], $2::int4[], \
+                 $3::bytea[], $4::uuid[], $5::int2)"
+            }
+            Self::FetchBatches => {
+                "SELECT idx, error_code, high_watermark, last_stable_offset, log_start_offset, \
+                 records FROM kafka.fetch_batches($1::text[], $2::int4[], $3::int8[], $4::int4[], \
+                 $5::int4, $6::int4, $7::text, $8::uuid[])"
+            }
+            Self::ListOffsets => {
+                "SELECT idx, error_code, \"offset\", \"timestamp\", leader_epoch \
+                 FROM kafka.list_offsets($1::text[], $2::int4[], $3::int8[], $4::text)"
+            }
+            Self::InitProducerId => {
+                "SELECT producer_id, producer_epoch FROM kafka.init_producer_id()"
+            }
+            Self::WaitForRecords => {
+                "SELECT idx, high_watermark FROM kafka.wait_for_records($1::text[], $2::int4[], \
+                 $3::int8[], $4::int4, $5::int4)"
+            }
+            Self::InterruptWait => "SELECT kafka.interrupt_wait($1::int4)",
+        }
+    }
+}
+
+/// A topic as a request names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TopicRef {
+    Name(String),
+    Id(Uuid),
+}
+
+impl TopicRef {
+    fn name(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Name(name) => Some(sql_text(name)),
+            Self::Id(_) => None,
+        }
+    }
+
+    fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Name(_) => None,
+            Self::Id(id) => Some(*id),
+        }
+    }
+}
+
+/// A client's string as any database encoding can hold it. What is changed was no legal
+/// name before and is none after.
+fn sql_text(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .collect()
+}
+
+/// The arrays `topics` and `topic_ids`, the latter null where no element has one.
+struct TopicArrays<'a> {
+    names: Vec<Option<Cow<'a, str>>>,
+    ids: Option<Vec<Option<Uuid>>>,
+}
+
+impl<'a> TopicArrays<'a> {
+    fn new(topics: impl Iterator<Item = &'a TopicRef> + Clone) -> Self {
+        let ids: Vec<_> = topics.clone().map(TopicRef::id).collect();
+        Self {
+            names: topics.map(TopicRef::name).collect(),
+            ids: Some(ids).filter(|ids| ids.iter().any(Option::is_some)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ClusterInfo {
+    pub cluster_id: String,
+    pub leader_epoch: i32,
+    pub in_recovery: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct TopicDescription {
+    pub topic: Option<String>,
+    pub topic_id: Option<Uuid>,
+    pub partitions: i32,
+    pub error_code: i16,
+    pub error_message: Option<String>,
+}
+
+/// One partition's share of a produce call.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    pub topic: TopicRef,
+    pub partition: i32,
+    pub records: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct Produced {
+    pub error_code: i16,
+    pub error_message: Option<String>,
+    pub base_offset: i64,
+    pub log_append_time: i64,
+    pub log_start_offset: i64,
+    /// Where the records went: differs from the partition asked for where that was -1.
+    pub partition: i32,
+}
+
+#[derive(Debug, Clone)]
+pub struct FetchPosition {
+    pub topic: TopicRef,
+    pub partition: i32,
+    pub fetch_offset: i64,
+    pub max_bytes: i32,
+}
+
+/// A call of `kafka.fetch_batches`.
+#[derive(Debug, Clone, Copy)]
+pub struct FetchCall<'a> {
+    pub positions: &'a [FetchPosition],
+    pub max_bytes: i32,
+    pub min_bytes: i32,
+    pub isolation: &'a str,
+}
+
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    pub error_code: i16,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+    pub records: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListedOffset {
+    pub error_code: i16,
+    pub offset: i64,
+    pub timestamp: i64,
+    pub leader_epoch: i32,
+}
+
+/// A partition parked fetches wait for, and the high watermark they know.
+#[derive(Debug, Clone)]
+pub struct WatchedPartition {
+    pub topic: std::sync::Arc<str>,
+    pub partition: i32,
+    pub high_watermark: i64,
+}
+
+fn column<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, DbError> {
+    row.try_get(column).map_err(DbError::from)
+}
+
+/// `idx` counts from 1; rows may come in any order.
+fn index(row: &Row) -> Result<usize, DbError> {
+    let idx: i32 = column(row, 0)?;
+    usize::try_from(idx.wrapping_sub(1)).map_err(|_| unexpected("an idx below 1"))
+}
+
+fn unexpected(what: &str) -> DbError {
+    DbError::Server {
+        sqlstate: "XX000".into(),
+        message: format!("pg_kafka returned {what}"),
+        detail: None,
+        hint: Some("Run the listener and the extension in the same version.".into()),
+        fatal: false,
+    }
+}
+
+/// Puts rows into the order of the call's arrays; every element has to have one.
+fn by_index<T>(
+    rows: &[Row],
+    count: usize,
+    read: impl Fn(&Row) -> Result<T, DbError>,
+) -> Result<Vec<T>, DbError> {
+    let mut found: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+    for row in rows {
+        let slot = found
+            .get_mut(index(row)?)
+            .ok_or_else(|| unexpected("an idx beyond the call's arrays"))?;
+        // Records routed by key are reported once per partition: the first stands for
+        // the element unless a later one failed.
+        if slot.is_none() {
+            *slot = Some(read(row)?);
+        }
+    }
+    found
+        .into_iter()
+        .map(|element| element.ok_or_else(|| unexpected("fewer rows than elements")))
+        .collect()
+}
+
+fn only_row(rows: &[Row]) -> Result<&Row, DbError> {
+    rows.first().ok_or_else(|| unexpected("no row"))
+}
+
+/// A row that is kept for as long as one of its columns is being sent.
+struct RowColumn {
+    row: Row,
+    column: usize,
+}
+
+impl AsRef<[u8]> for RowColumn {
+    fn as_ref(&self) -> &[u8] {
+        self.row
+            .try_get::<_, Option<&[u8]>>(self.column)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+}
+
+impl Session {
+    pub async fn cluster(&self) -> Result<ClusterInfo, DbError> {
+        let rows = self.query(Query::Cluster, &[]).await?;
+        let row = only_row(&rows)?;
+        Ok(ClusterInfo {
+            cluster_id: column(row, 0)?,
+            leader_epoch: column(row, 1)?,
+            in_recovery: column(row, 2)?,
+        })
+    }
+
+    /// `None`: every topic.
+    pub async fn describe_topics(
+        &self,
+        topics: Option<&[TopicRef]>,
+        auto_create: bool,
+    ) -> Result<Vec<TopicDescription>, DbError> {
+        let arrays = topics.map(|topics| TopicArrays::new(topics.iter()));
+        let names = arrays.as_ref().map(|arrays| &arrays.names);
+        let ids = arrays.as_ref().and_then(|arrays| arrays.ids.as_ref());
+        let rows = self
+            .query(Query::DescribeTopics, &[&names, &ids, &auto_create])
+            .await?;
+        let count = topics.map_or(rows.len(), <[_]>::len);
+        by_index(&rows, count, |row| {
+            Ok(TopicDescription {
+                topic: column(row, 1)?,
+                topic_id: column(row, 2)?,
+                partitions: column::<Option<i32>>(row, 3)?.unwrap_or(0),
+                error_code: column(row, 4)?,
+                error_message: column(row, 5)?,
+            })
+        })
+    }
+
+    /// The new topic's id (none with `validate_only`) and number of partitions.
+    pub async fn create_topic(
+        &self,
+        topic: &str,
+        partitions: Option<i32>,
+        config: &str,
+        validate_only: bool,
+    ) -> Result<(Option<Uuid>, i32), DbError> {
+        let topic = sql_text(topic);
+        let params: [&(dyn ToSql + Sync); 4] = [&topic, &partitions, &config, &validate_only];
+        let rows = self.query(Query::CreateTopic, &params).await?;
+        let row = only_row(&rows)?;
+        Ok((column(row, 0)?, column(row, 1)?))
+    }
+
+    pub async fn delete_topic(&self, topic: &str) -> Result<(), DbError> {
+        self.query(Query::DeleteTopic, &[&sql_text(topic)]).await?;
+        Ok(())
+    }
+
+    pub async fn create_partitions(
+        &self,
+        topic: &str,
+        partitions: i32,
+        validate_only: bool,
+    ) -> Result<(), DbError> {
+        let params: [&(dyn ToSql + Sync); 3] = [&sql_text(topic), &partitions, &validate_only];
+        self.query(Query::CreatePartitions, &params).await?;
+        Ok(())
+    }
+
+    pub async fn produce_batches(&self, batches: &[&Batches]) -> Result<Vec<Produced>, DbError> {
+        let arrays = TopicArrays::new(batches.iter().map(|batches| &batches.topic));
+        let partitions: Vec<i32> = batches.iter().map(|batches| batches.partition).collect();
+        let records: Vec<&[u8]> = batches.iter().map(|batches| &batches.records[..]).collect();
+        // Each request's acks were judged before requests were joined.
+        let acks = -1_i16;
+        let rows = self
+            .query(
+                Query::ProduceBatches,
+                &[&arrays.names, &partitions, &records, &arrays.ids, &acks],
+            )
+            .await?;
+        by_index(&rows, batches.len(), |row| {
+            Ok(Produced {
+                error_code: column(row, 1)?,
+                error_message: column(row, 2)?,
+                base_offset: column::<Option<i64>>(row, 3)?.unwrap_or(-1),
+                log_append_time: column::<Option<i64>>(row, 4)?.unwrap_or(-1),
+                log_start_offset: column::<Option<i64>>(row, 5)?.unwrap_or(-1),
+                partition: column::<Option<i32>>(row, 6)?.unwrap_or(-1),
+            })
+        })
+    }
+
+    pub async fn fetch_batches(&self, call: &FetchCall<'_>) -> Result<Vec<Fetched>, DbError> {
+        let positions = call.positions;
+        let arrays = TopicArrays::new(positions.iter().map(|position| &position.topic));
+        let partitions: Vec<i32> = positions.iter().map(|p| p.partition).collect();
+        let offsets: Vec<i64> = positions.iter().map(|p| p.fetch_offset).collect();
+        let partition_max_bytes: Vec<i32> = positions.iter().map(|p| p.max_bytes).collect();
+        let params: [&(dyn ToSql + Sync); 8] = [
+            &arrays.names,
+            &partitions,
+            &offsets,
+            &partition_max_bytes,
+            &call.max_bytes,
+            &call.min_bytes,
+            &call.isolation,
+            &arrays.ids,
+        ];
+        let mut rows = self.query(Query::FetchBatches, &params).await?;
+        rows.sort_by_key(|row| index(row).unwrap_or(usize::MAX));
+        if rows.len() != positions.len() {
+            return Err(unexpected("another number of rows than partitions"));
+        }
+        rows.into_iter().map(fetched).collect()
+    }
+
+    pub async fn list_offsets(
+        &self,
+        partitions: &[(String, i32, i64)],
+        isolation: &str,
+    ) -> Result<Vec<ListedOffset>, DbError> {
+        let topics: Vec<_> = partitions.iter().map(|(name, ..)| sql_text(name)).collect();
+        let numbers: Vec<i32> = partitions.iter().map(|(_, number, _)| *number).collect();
+        let timestamps: Vec<i64> = partitions.iter().map(|(.., time)| *time).collect();
+        let params: [&(dyn ToSql + Sync); 4] = [&topics, &numbers, &timestamps, &isolation];
+        let rows = self.query(Query::ListOffsets, &params).await?;
+        by_index(&rows, partitions.len(), |row| {
+            Ok(ListedOffset {
+                error_code: column(row, 1)?,
+                offset: column::<Option<i64>>(row, 2)?.unwrap_or(-1),
+                timestamp: column::<Option<i64>>(row, 3)?.unwrap_or(-1),
+                leader_epoch: column::<Option<i32>>(row, 4)?.unwrap_or(-1),
+            })
+        })
+    }
+
+    pub async fn init_producer_id(&self) -> Result<(i64, i16), DbError> {
+        let rows = self.query(Query::InitProducerId, &[]).await?;
+        let row = only_row(&rows)?;
+        Ok((column(row, 0)?, column(row, 1)?))
+    }
+
+    /// (index into `partitions`, high watermark or -1 where the partition is gone) of
+    /// those that have moved; nothing when the time is over or the wait was interrupted.
+    pub async fn wait_for_records(
+        &self,
+        partitions: &[WatchedPartition],
+        max_wait_ms: i32,
+        waiter: i32,
+    ) -> Result<Vec<(usize, i64)>, DbError> {
+        let topics: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
+        let numbers: Vec<i32> = partitions.iter().map(|p| p.partition).collect();
+        let known: Vec<i64> = partitions.iter().map(|p| p.high_watermark).collect();
+        let params: [&(dyn ToSql + Sync); 5] = [&topics, &numbers, &known, &max_wait_ms, &waiter];
+        let rows = self.query(Query::WaitForRecords, &params).await?;
+        rows.iter()
+            .map(|row| Ok((index(row)?, column(row, 1)?)))
+            .collect()
+    }
+
+    /// The number of sessions woken.
+    pub async fn interrupt_wait(&self, waiter: i32) -> Result<i32, DbError> {
+        let rows = self.query(Query::InterruptWait, &[&waiter]).await?;
+        column(only_row(&rows)?, 0)
+    }
+}
+
+fn fetched(row: Row) -> Result<Fetched, DbError> {
+    // Checked here, so that the column can be lent out without a check later.
+    let has_records = column::<Option<&[u8]>>(&row, 5)?.is_some_and(|records| !records.is_empty());
+    Ok(Fetched {
+        error_code: column(&row, 1)?,
+        high_watermark: column::<Option<i64>>(&row, 2)?.unwrap_or(-1),
+        last_stable_offset: column::<Option<i64>>(&row, 3)?.unwrap_or(-1),
+        log_start_offset: column::<Option<i64>>(&row, 4)?.unwrap_or(-1),
+        records: if has_records {
+            Bytes::from_owner(RowColumn { row, column: 5 })
+        } else {
+            Bytes::new()
+        },
+    })
+}

@@ -1,0 +1,461 @@
+//! Who waits for records, and how they learn of them.
+//!
+//! A fetch without enough records is parked here. What this listener appends wakes its
+//! own parked fetches after the commit. What others append is noticed by ONE waiting
+//! session, which calls `kafka.wait_for_records` over all partitions that parked fetches
+//! wait for; a partition that joins them interrupts the call by
+//! `kafka.interrupt_wait`. Consumers park the same partitions again and again, so a
+//! partition stays watched for some seconds after its last parked fetch, and the tail
+//! that a fetch has found is remembered: a fetch at a known tail asks nobody, and an idle
+//! listener with any number of parked consumers leaves the database alone.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::db::{Db, Fetched, OwnSession, Role, TopicRef, WatchedPartition};
+use crate::task;
+
+/// One call of the waiting session. COMMIT PREPARED wakes nobody, so this is how long
+/// its records may stay unnoticed.
+const WAIT_MS: i32 = 2000;
+/// A partition stays watched for this long after its last parked fetch.
+const LINGER: Duration = Duration::from_secs(10);
+const FORGET: Duration = Duration::from_secs(60);
+/// A remembered tail serves this long. What moves a tail without records (a topic
+/// deleted and created again) is noticed after this time.
+const TAIL_AGE: Duration = Duration::from_secs(5);
+/// Topic ids whose names are remembered.
+const MAX_NAMES: usize = 100_000;
+
+#[derive(Default)]
+pub struct Wake {
+    state: Mutex<State>,
+    /// Something is parked.
+    work: Notify,
+    /// The running call misses a partition.
+    stale: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    topics: HashMap<Arc<str>, HashMap<i32, Partition>>,
+    parkings: HashMap<u64, Waiting>,
+    next_id: u64,
+    /// Parkings that wait now, as opposed to those that are being served.
+    parked: usize,
+    call: Call,
+    names: HashMap<Uuid, Arc<str>>,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    #[default]
+    None,
+    Running,
+    /// Running without a partition that somebody now waits for.
+    Stale,
+}
+
+struct Waiting {
+    notify: Arc<Notify>,
+    parked: bool,
+}
+
+struct Partition {
+    /// The highest high watermark that a fetch or a wait has reported.
+    seen: i64,
+    tail: Option<Tail>,
+    parkings: Vec<u64>,
+    last_parked: Instant,
+    in_call: bool,
+    /// It moved while nobody was parked on it. Watching it would end each call at once,
+    /// so it is left out until somebody parks on it again.
+    unattended: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Tail {
+    /// Asked for by this id, or by name.
+    topic_id: Option<Uuid>,
+    last_stable_offset: i64,
+    log_start_offset: i64,
+    at: Instant,
+}
+
+impl Partition {
+    fn new() -> Self {
+        Self {
+            seen: -1,
+            tail: None,
+            parkings: Vec::new(),
+            last_parked: Instant::now(),
+            in_call: false,
+            unattended: true,
+        }
+    }
+
+    fn is_awaited(&self, parkings: &HashMap<u64, Waiting>) -> bool {
+        self.parkings
+            .iter()
+            .any(|id| parkings.get(id).is_some_and(|waiting| waiting.parked))
+    }
+}
+
+/// A partition somebody fetches from.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub topic: Arc<str>,
+    /// Where the request named the topic by id.
+    pub topic_id: Option<Uuid>,
+    pub partition: i32,
+}
+
+impl Wake {
+    /// The waiting session and its interrupter.
+    pub fn start(self: &Arc<Self>, db: &Arc<Db>) {
+        let waiter = (RandomState::new().hash_one(std::process::id()) >> 33) as i32;
+        let (wake, database) = (Arc::clone(self), Arc::clone(db));
+        task::keep_running("wait", move || {
+            Arc::clone(&wake).watch(Arc::clone(&database), waiter)
+        });
+        let (wake, database) = (Arc::clone(self), Arc::clone(db));
+        task::keep_running("interrupt", move || {
+            Arc::clone(&wake).interrupt(Arc::clone(&database), waiter)
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a fetch before it asks, so that nothing appended meanwhile is missed.
+    pub fn subscribe(self: &Arc<Self>, subjects: Vec<Subject>) -> Parking {
+        let notify = Arc::new(Notify::new());
+        let mut state = self.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        for subject in &subjects {
+            let partitions = state.topics.entry(Arc::clone(&subject.topic)).or_default();
+            let partition = partitions
+                .entry(subject.partition)
+                .or_insert_with(Partition::new);
+            partition.parkings.push(id);
+        }
+        let waiting = Waiting {
+            notify: Arc::clone(&notify),
+            parked: false,
+        };
+        state.parkings.insert(id, waiting);
+        drop(state);
+        Parking {
+            wake: Arc::clone(self),
+            id,
+            subjects,
+            notify,
+        }
+    }
+
+    /// Records were committed by this listener. `None`: routed by key, to any partition.
+    pub fn appended(&self, topic: &TopicRef, partition: Option<i32>) {
+        let mut state = self.lock();
+        let State {
+            topics,
+            parkings,
+            parked,
+            names,
+            ..
+        } = &mut *state;
+        let topic = match topic {
+            TopicRef::Name(name) => name.as_str(),
+            // An id whose name nobody here knows: the waiting session will tell.
+            TopicRef::Id(id) => match names.get(id) {
+                Some(name) => name,
+                None => return,
+            },
+        };
+        let Some(partitions) = topics.get_mut(topic) else {
+            return;
+        };
+        match partition {
+            Some(number) => {
+                if let Some(partition) = partitions.get_mut(&number) {
+                    partition.tail = None;
+                    notify(partition, parkings, parked);
+                }
+            }
+            None => {
+                for partition in partitions.values_mut() {
+                    partition.tail = None;
+                    notify(partition, parkings, parked);
+                }
+            }
+        }
+    }
+
+    /// What a fetch at `offset` of each subject would be answered, if that is known to
+    /// be nothing for all of them.
+    pub fn known_tails<'a>(
+        &self,
+        positions: impl Iterator<Item = (&'a Subject, i64)>,
+    ) -> Option<Vec<Fetched>> {
+        let state = self.lock();
+        positions
+            .map(|(subject, offset)| {
+                let partition = state.topics.get(&subject.topic)?.get(&subject.partition)?;
+                let tail = partition.tail?;
+                let at_tail = partition.seen == offset
+                    && tail.last_stable_offset == offset
+                    && tail.topic_id == subject.topic_id
+                    && tail.at.elapsed() < TAIL_AGE;
+                at_tail.then(|| Fetched {
+                    error_code: 0,
+                    high_watermark: partition.seen,
+                    last_stable_offset: tail.last_stable_offset,
+                    log_start_offset: tail.log_start_offset,
+                    records: bytes::Bytes::new(),
+                })
+            })
+            .collect()
+    }
+
+    pub fn topic_name(&self, id: &Uuid) -> Option<Arc<str>> {
+        self.lock().names.get(id).cloned()
+    }
+
+    pub fn learn_name(&self, id: Uuid, name: &str) {
+        let mut state = self.lock();
+        if state.names.len() >= MAX_NAMES {
+            state.names.clear();
+        }
+        if !state.names.contains_key(&id) {
+            state.names.insert(id, Arc::from(name));
+        }
+    }
+
+    async fn watch(self: Arc<Self>, db: Arc<Db>, waiter: i32) {
+        let mut session = OwnSession::new(Arc::clone(&db.connector), Role::Wait);
+        loop {
+            let work = self.work.notified();
+            let call = self.begin_call();
+            if call.is_empty() {
+                work.await;
+                continue;
+            }
+            let result = match session.get().await {
+                Ok(session) => session.wait_for_records(&call, WAIT_MS, waiter).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(moved) => self.end_call(&call, &moved),
+                Err(error) => {
+                    tracing::debug!(%error, "waiting for records failed");
+                    self.distrust();
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    async fn interrupt(self: Arc<Self>, db: Arc<Db>, waiter: i32) {
+        loop {
+            let stale = self.stale.notified();
+            if self.lock().call != Call::Stale {
+                stale.await;
+                continue;
+            }
+            let woken = match db.admin().await {
+                Ok(session) => session.interrupt_wait(waiter).await,
+                Err(error) => Err(error),
+            };
+            // 0: the call has not begun to wait, or is just over.
+            let pause = match woken {
+                Ok(0) => Duration::from_millis(2),
+                Ok(_) => Duration::from_millis(5),
+                Err(_) => Duration::from_millis(200),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The partitions to watch, or none where nobody is parked.
+    fn begin_call(&self) -> Vec<WatchedPartition> {
+        let mut state = self.lock();
+        if state.parked == 0 {
+            return Vec::new();
+        }
+        let mut call = Vec::new();
+        let State {
+            topics, parkings, ..
+        } = &mut *state;
+        topics.retain(|topic, partitions| {
+            partitions.retain(|number, partition| {
+                let idle = partition.last_parked.elapsed();
+                partition.in_call =
+                    partition.is_awaited(parkings) || !partition.unattended && idle < LINGER;
+                if partition.in_call {
+                    call.push(WatchedPartition {
+                        topic: Arc::clone(topic),
+                        partition: *number,
+                        high_watermark: partition.seen,
+                    });
+                }
+                !partition.parkings.is_empty() || idle < FORGET
+            });
+            !partitions.is_empty()
+        });
+        state.call = if call.is_empty() {
+            Call::None
+        } else {
+            Call::Running
+        };
+        call
+    }
+
+    fn end_call(&self, call: &[WatchedPartition], moved: &[(usize, i64)]) {
+        let mut state = self.lock();
+        let State {
+            topics,
+            parkings,
+            parked,
+            ..
+        } = &mut *state;
+        for (index, high_watermark) in moved {
+            let Some(watched) = call.get(*index) else {
+                continue;
+            };
+            let partition = topics
+                .get_mut(&watched.topic)
+                .and_then(|partitions| partitions.get_mut(&watched.partition));
+            if let Some(partition) = partition {
+                if *high_watermark < 0 || *high_watermark > partition.seen {
+                    partition.seen = *high_watermark;
+                    partition.tail = None;
+                }
+                partition.unattended = !partition.is_awaited(parkings);
+                notify(partition, parkings, parked);
+            }
+        }
+        state.end_call();
+    }
+
+    /// Without a waiting session nothing that was remembered can be relied on.
+    fn distrust(&self) {
+        let mut state = self.lock();
+        for partition in state.topics.values_mut().flat_map(HashMap::values_mut) {
+            partition.tail = None;
+        }
+        state.end_call();
+    }
+}
+
+impl State {
+    fn end_call(&mut self) {
+        self.call = Call::None;
+        for partition in self.topics.values_mut().flat_map(HashMap::values_mut) {
+            partition.in_call = false;
+        }
+    }
+}
+
+/// Wakes whoever is registered on a partition.
+fn notify(partition: &Partition, parkings: &mut HashMap<u64, Waiting>, parked: &mut usize) {
+    for id in &partition.parkings {
+        if let Some(waiting) = parkings.get_mut(id) {
+            if std::mem::take(&mut waiting.parked) {
+                *parked -= 1;
+            }
+            waiting.notify.notify_one();
+        }
+    }
+}
+
+/// A fetch's place among those who wait; given up when dropped.
+pub struct Parking {
+    wake: Arc<Wake>,
+    id: u64,
+    subjects: Vec<Subject>,
+    notify: Arc<Notify>,
+}
+
+impl Parking {
+    /// Starts to wait for more than `found`, one for each subject. `asked`: the database
+    /// has just said so, it is not remembered.
+    pub fn park(&self, found: &[Fetched], asked: bool) {
+        let mut guard = self.wake.lock();
+        let state = &mut *guard;
+        let now = Instant::now();
+        let mut behind = false;
+        for (subject, found) in self.subjects.iter().zip(found) {
+            let Some(partition) = state
+                .topics
+                .get_mut(&subject.topic)
+                .and_then(|partitions| partitions.get_mut(&subject.partition))
+            else {
+                continue;
+            };
+            // Somebody knows more than this fetch has found; or the topic is another
+            // one by now, which is why the fetch's word is taken.
+            behind |= found.high_watermark < partition.seen;
+            partition.in_call &= found.high_watermark >= partition.seen;
+            partition.seen = found.high_watermark;
+            if asked {
+                partition.tail = Some(Tail {
+                    topic_id: subject.topic_id,
+                    last_stable_offset: found.last_stable_offset,
+                    log_start_offset: found.log_start_offset,
+                    at: now,
+                });
+            }
+            partition.last_parked = now;
+            partition.unattended = false;
+            if !partition.in_call && state.call == Call::Running {
+                state.call = Call::Stale;
+                self.wake.stale.notify_one();
+            }
+        }
+        if let Some(waiting) = state.parkings.get_mut(&self.id)
+            && !std::mem::replace(&mut waiting.parked, true)
+        {
+            state.parked += 1;
+        }
+        if state.call == Call::None {
+            self.wake.work.notify_one();
+        }
+        if behind {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Returns when one of the subjects may have more; at once if that was noticed since
+    /// this was last awaited.
+    pub async fn woken(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Drop for Parking {
+    fn drop(&mut self) {
+        let mut guard = self.wake.lock();
+        let state = &mut *guard;
+        for subject in &self.subjects {
+            let partition = state
+                .topics
+                .get_mut(&subject.topic)
+                .and_then(|partitions| partitions.get_mut(&subject.partition));
+            if let Some(partition) = partition {
+                partition.parkings.retain(|id| *id != self.id);
+            }
+        }
+        if let Some(waiting) = state.parkings.remove(&self.id)
+            && waiting.parked
+        {
+            state.parked -= 1;
+        }
+    }
+}
