@@ -6,6 +6,8 @@ mod api;
 mod guc;
 mod raise;
 mod store;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 
 pg_module_magic!(name, version);
 
