@@ -248,11 +248,9 @@ impl Kind {
 
     fn expectation(&self) -> String {
         match *self {
-            Self::Int(min, INT_MAX) | Self::Long(min) if min > i64::MIN => {
-                format!("a whole number of at least {min}, or is too large")
-            }
             Self::Int(min, max) => format!("a whole number from {min} to {max}"),
-            Self::Long(_) => "a whole number".to_owned(),
+            Self::Long(i64::MIN) => "a whole number".to_owned(),
+            Self::Long(min) => format!("a whole number of at least {min}"),
             Self::IntOrMinusOne(min, max) => format!("-1 or a whole number from {min} to {max}"),
             Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Bool => "true or false".to_owned(),
