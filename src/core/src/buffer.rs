@@ -2,12 +2,12 @@
 //!
 //! Subtransactions form a stack, and only the innermost appends: so the records of each
 //! partition lie in the order of their subtransactions' depth, and what a subtransaction
-//! appended is what follows the place (a [`Place`]) where it began. Rolling back cuts
+//! appended is what follows the place where it began. Rolling back cuts
 //! there; committing forgets the place, or hands it to the parent.
 //!
 //! A flush inside a subtransaction also takes what outer levels produced. Should that
 //! subtransaction roll back, the rows it inserted are gone, so the outer levels' records
-//! are kept in a [`Shadow`] until it ends.
+//! are kept in a shadow until it ends.
 
 use std::collections::BTreeMap;
 

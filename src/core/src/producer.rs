@@ -96,7 +96,7 @@ pub fn check_sequence(
     let Some(state) = state else {
         return Ok(SequenceVerdict::Append);
     };
-    if producer_id == NO_PRODUCER_ID {
+    if producer_id <= NO_PRODUCER_ID {
         return Ok(SequenceVerdict::Append);
     }
     let last = last_sequence(base_sequence, record_count);
