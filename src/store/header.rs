@@ -82,6 +82,12 @@ unsafe fn attribute(row: pg_sys::HeapTupleHeader, number: i16) -> Option<Vec<u8>
     }
 }
 
+/// A header key as text: Kafka's clients do not check theirs, and a reader must be able to
+/// get past what they wrote.
+fn key_text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).replace('\0', "\u{fffd}")
+}
+
 impl IntoDatum for Headers {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         let header_type = header_type();
@@ -94,7 +100,7 @@ impl IntoDatum for Headers {
                 .map(|(key, value)| {
                     let mut nulls = [false, value.is_none()];
                     let mut values = [
-                        super::server::from_utf8(&key)
+                        super::server::from_utf8(key_text(&key).as_bytes())
                             .into_datum()
                             .unwrap_or(pg_sys::Datum::null()),
                         value.into_datum().unwrap_or(pg_sys::Datum::null()),
