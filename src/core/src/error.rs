@@ -301,7 +301,9 @@ impl KafkaError {
             Self::InvalidTopic { .. } => {
                 "Use 1 to 249 ASCII letters, digits, dots, underscores and hyphens; not \".\" or \"..\"."
             }
-            Self::InvalidPartitions { .. } => "Use a number from 1 to 10000; the partitions of an existing topic can only become more.",
+            Self::InvalidPartitions { .. } => {
+                "Use a number from 1 to 10000; the partitions of an existing topic can only become more."
+            }
             Self::InvalidReplicationFactor { .. } => {
                 "Use 1 or -1: PostgreSQL replicates the log as a whole."
             }
