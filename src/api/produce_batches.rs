@@ -166,6 +166,8 @@ fn accept(
     for batch in batch::split_batches(bytes.unwrap_or_default()) {
         let batch = batch?;
         let summary = batch.accept(limits)?;
+        // As Kafka's broker does: what is damaged inside would stop every reader later.
+        batch.verify_records(MAX_INFLATED_BYTES)?;
         if summary.transactional {
             return Err(KafkaError::InvalidTxnState {
                 reason: "the batch is part of a transaction that was not begun".to_owned(),
