@@ -105,7 +105,7 @@ fn fetch_now(
     let mut rows = Vec::new();
     let (mut bytes, mut fault) = (0, None);
     log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
-        let read = row.with_data(|data| {
+        let read = super::read_batch(&topic.name, partition, row, |data| {
             each_record(data, |record| {
                 if record.offset < offset {
                     return ControlFlow::Continue(());
@@ -247,13 +247,15 @@ struct RecordScan {
 impl RecordScan {
     /// Reads the next batch of the first partition that has one.
     fn refill(&mut self) -> Result<(), KafkaError> {
-        let (_topic, log) = topic::open(&self.topic, LockMode::Read)?;
+        let (topic, log) = topic::open(&self.topic, LockMode::Read)?;
         while let Some(&(partition, offset, high_watermark)) = self.pending.front() {
             let mut found = None;
             log::for_each_batch(&log, partition, offset, high_watermark, |row| {
                 found = Some((
                     row.last_offset() + 1,
-                    row.with_data(|data| self.keep(partition, offset, data)),
+                    super::read_batch(&topic.name, partition, row, |data| {
+                        self.keep(partition, offset, data)
+                    }),
                 ));
                 ControlFlow::Break(())
             });

@@ -13,7 +13,7 @@ use super::produce_batches::MAX_INFLATED_BYTES;
 use crate::raise::ok;
 use crate::store::log::{self, LockMode, LogTable, Watermarks};
 use crate::store::server;
-use crate::store::topic::{self, TopicRef};
+use crate::store::topic::{self, Topic, TopicRef};
 
 /// Where a query of offsets ended: -1 and -1 where nothing matches.
 #[derive(Clone, Copy)]
@@ -178,8 +178,8 @@ fn list(wanted: &TopicRef, partition: i32, at: i64) -> Result<Found, KafkaError>
             ..NOTHING
         }),
         timestamps::LATEST_TIERED => Ok(NOTHING),
-        timestamps::MAX_TIMESTAMP => latest_record(&log, partition, &watermarks),
-        at if at >= 0 => first_at(&log, partition, &watermarks, at),
+        timestamps::MAX_TIMESTAMP => latest_record(&topic, &log, partition, &watermarks),
+        at if at >= 0 => first_at(&topic, &log, partition, &watermarks, at),
         other => Err(KafkaError::InvalidRequest {
             reason: format!("{other} is neither a time nor one of the special timestamps -1 to -5"),
         }),
@@ -189,6 +189,7 @@ fn list(wanted: &TopicRef, partition: i32, at: i64) -> Result<Found, KafkaError>
 /// The first record with the largest timestamp. The running maximum names it, unless it comes
 /// from a batch that was rolled back: then the batches are compared one by one.
 fn latest_record(
+    topic: &Topic,
     log: &LogTable,
     partition: i32,
     watermarks: &Watermarks,
@@ -199,7 +200,7 @@ fn latest_record(
     let Some(running_max) = running_max.filter(|at| *at >= 0) else {
         return Ok(NOTHING);
     };
-    let found = first_at(log, partition, watermarks, running_max)?;
+    let found = first_at(topic, log, partition, watermarks, running_max)?;
     if found.offset >= 0 {
         return Ok(found);
     }
@@ -217,12 +218,13 @@ fn latest_record(
     if largest < 0 {
         Ok(NOTHING)
     } else {
-        first_at(log, partition, watermarks, largest)
+        first_at(topic, log, partition, watermarks, largest)
     }
 }
 
 /// The first readable record with a timestamp of at least `at`.
 fn first_at(
+    topic: &Topic,
     log: &LogTable,
     partition: i32,
     watermarks: &Watermarks,
@@ -234,7 +236,9 @@ fn first_at(
         if row.max_timestamp() < at {
             return ControlFlow::Continue(());
         }
-        found = row.with_data(|data| first_record_at(data, at, watermarks.log_start_offset));
+        found = super::read_batch(&topic.name, partition, row, |data| {
+            first_record_at(data, at, watermarks.log_start_offset)
+        });
         match found {
             Ok(Found { offset: -1, .. }) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),

@@ -17,6 +17,7 @@ mod wait;
 use kafka_core::error::KafkaError;
 use pgrx::Uuid;
 
+use crate::store::scan::BatchRow;
 use crate::store::topic::TopicRef;
 
 /// What an array call says of the fault of one of its elements.
@@ -80,5 +81,22 @@ fn topic_ref(
         .map(TopicRef::Name)
         .ok_or_else(|| KafkaError::InvalidRequest {
             reason: "a topic needs a name or an id".to_owned(),
+        })
+}
+
+/// Reads a stored batch; a fault says which one it is.
+fn read_batch<T>(
+    topic: &str,
+    partition: i32,
+    row: &BatchRow,
+    read: impl FnOnce(&[u8]) -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    row.with_data(read)
+        .map_err(|fault| KafkaError::UnreadableBatch {
+            topic: topic.to_owned(),
+            partition,
+            base_offset: row.base_offset(),
+            last_offset: row.last_offset(),
+            reason: fault.to_string(),
         })
 }

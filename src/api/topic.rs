@@ -12,13 +12,20 @@ use crate::store::topic::{self, TopicRef};
 
 #[pg_extern(sql = false)]
 fn create_topic(
-    topic: &str,
+    topic: Option<&str>,
     partitions: Option<i32>,
-    config: JsonB,
-    validate_only: bool,
+    config: Option<JsonB>,
+    validate_only: Option<bool>,
 ) -> Option<Uuid> {
     server::require_writable(c"kafka.create_topic()");
-    ok(create(topic, partitions, config.0, validate_only))
+    let topic = ok(super::required("topic", topic));
+    let config = config.map_or_else(|| serde_json::json!({}), |config| config.0);
+    ok(create(
+        topic,
+        partitions,
+        config,
+        validate_only.unwrap_or(false),
+    ))
 }
 
 fn create(

@@ -4,7 +4,7 @@ pub(crate) mod header;
 pub(crate) mod log;
 pub(crate) mod pending;
 pub(crate) mod producer;
-mod scan;
+pub(crate) mod scan;
 pub(crate) mod server;
 mod sql;
 pub(crate) mod topic;

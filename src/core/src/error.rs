@@ -150,13 +150,23 @@ pub mod code {
 pub enum KafkaError {
     #[error("corrupt record batch: {reason}")]
     CorruptMessage { reason: String },
+
+    /// A stored batch that can no longer be read: its log table was damaged or written by hand.
+    #[error("unreadable record batch: {reason}")]
+    UnreadableBatch {
+        topic: String,
+        partition: i32,
+        base_offset: i64,
+        last_offset: i64,
+        reason: String,
+    },
     /// A batch of `size` bytes where at most `limit` are accepted.
     #[error("record batch of {size} bytes is larger than the limit of {limit} bytes")]
     MessageTooLarge { size: usize, limit: usize },
     /// A compressed batch that inflates past `limit` bytes; its full size is unknown.
     #[error("compressed record batch inflates to more than {limit} bytes")]
     InflatedTooLarge { limit: usize },
-    #[error("unknown topic or partition: {topic:?}{}", partition_suffix(*.partition))]
+    #[error("unknown topic or partition: {:?}{}", shortened(.topic), partition_suffix(*.partition))]
     UnknownTopicOrPartition {
         topic: String,
         partition: Option<i32>,
@@ -165,7 +175,7 @@ pub enum KafkaError {
     UnknownTopicId { topic_id: [u8; 16] },
     #[error("invalid topic name: {reason}")]
     InvalidTopic { topic: String, reason: String },
-    #[error("topic {topic:?} already exists")]
+    #[error("topic {:?} already exists", shortened(.topic))]
     TopicAlreadyExists { topic: String },
     #[error("invalid number of partitions {partitions}: {reason}")]
     InvalidPartitions { partitions: i32, reason: String },
@@ -225,7 +235,7 @@ impl KafkaError {
     /// Kafka's number for this error.
     pub fn code(&self) -> i16 {
         match self {
-            Self::CorruptMessage { .. } => code::CORRUPT_MESSAGE,
+            Self::CorruptMessage { .. } | Self::UnreadableBatch { .. } => code::CORRUPT_MESSAGE,
             Self::MessageTooLarge { .. } | Self::InflatedTooLarge { .. } => code::MESSAGE_TOO_LARGE,
             Self::UnknownTopicOrPartition { .. } => code::UNKNOWN_TOPIC_OR_PARTITION,
             Self::UnknownTopicId { .. } => code::UNKNOWN_TOPIC_ID,
@@ -260,7 +270,8 @@ impl KafkaError {
             | Self::UnknownTopicOrPartition { .. }
             | Self::UnknownTopicId { .. }
             | Self::NotLeaderOrFollower { .. } => true,
-            Self::MessageTooLarge { .. }
+            Self::UnreadableBatch { .. }
+            | Self::MessageTooLarge { .. }
             | Self::InflatedTooLarge { .. }
             | Self::InvalidTopic { .. }
             | Self::TopicAlreadyExists { .. }
@@ -287,6 +298,9 @@ impl KafkaError {
     /// What to do about it, where there is something to do.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::UnreadableBatch { .. } => {
+                "Read on from the offset behind the batch, and check the server's storage."
+            }
             Self::CorruptMessage { .. } => {
                 "Send the batch again; if it fails again, the producer or the network damages it."
             }
@@ -350,6 +364,17 @@ impl KafkaError {
             } => format!(
                 "Topic {topic:?}, partition {partition}: log start offset {log_start_offset}, high watermark {high_watermark}."
             ),
+            Self::UnreadableBatch {
+                topic,
+                partition,
+                base_offset,
+                last_offset,
+                ..
+            } => {
+                format!(
+                    "Topic {topic:?}, partition {partition}, offsets {base_offset} to {last_offset}."
+                )
+            }
             Self::OutOfOrderSequence { producer_id, .. }
             | Self::DuplicateSequence { producer_id, .. }
             | Self::InvalidProducerEpoch { producer_id, .. } => {
