@@ -1,0 +1,60 @@
+-- The functions work on the catalogue as its owner, whatever the caller's search_path holds: a role that may only read
+-- cannot make the owner run its operators and functions.
+SELECT kafka.create_topic('search_path', 2) IS NOT NULL AS created;
+CREATE ROLE regress_kafka_mallory;
+CREATE SCHEMA mallory AUTHORIZATION regress_kafka_mallory;
+GRANT USAGE ON SCHEMA kafka TO regress_kafka_mallory;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kafka TO regress_kafka_mallory;
+SET SESSION AUTHORIZATION regress_kafka_mallory;
+DO $$
+DECLARE
+    t text;
+    o text;
+BEGIN
+    FOREACH t IN ARRAY '{text,uuid,int4,int8,int2}'::text[] LOOP
+        EXECUTE format('CREATE FUNCTION mallory.hijacked(%1$s, %1$s) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION %2$L, current_user; END $f$', t, 'hijacked as %');
+        FOREACH o IN ARRAY '{=,<>,<,<=,>,>=}'::text[] LOOP
+            EXECUTE format('CREATE OPERATOR mallory.%2$s (LEFTARG = %1$s, RIGHTARG = %1$s, FUNCTION = mallory.hijacked)', t, o);
+        END LOOP;
+    END LOOP;
+END $$;
+CREATE FUNCTION mallory.hijacked_time() RETURNS timestamptz LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'hijacked as %', current_user; END $f$;
+CREATE FUNCTION mallory.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT mallory.hijacked_time()';
+CREATE FUNCTION mallory.nextval(text) RETURNS bigint LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'hijacked as %', current_user; END $f$;
+CREATE FUNCTION mallory.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'hijacked as %', current_user; END $f$;
+CREATE FUNCTION mallory.gen_random_uuid() RETURNS uuid LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION 'hijacked as %', current_user; END $f$;
+CREATE DOMAIN mallory.int4 AS pg_catalog.int4 CHECK (false);
+CREATE DOMAIN mallory.int8 AS pg_catalog.int8 CHECK (false);
+CREATE DOMAIN mallory.bytea AS pg_catalog.bytea CHECK (false);
+CREATE DOMAIN mallory.text AS pg_catalog.text CHECK (false);
+RESET SESSION AUTHORIZATION;
+-- A new session has no plans cached.
+\c -
+SET timezone = 'UTC';
+SET SESSION AUTHORIZATION regress_kafka_mallory;
+SET search_path = mallory, pg_catalog;
+SELECT kafka.produce('search_path', 'v', 'k', partition => 0, "timestamp" => '2024-01-01 00:00:00+00');
+SELECT kafka.produce('search_path_auto', 'v');
+SELECT kafka.create_topic('search_path_created', 1, '{"retention.ms": 1000}') IS NOT NULL AS created;
+SELECT kafka.create_partitions('search_path_created', 2);
+SELECT kafka.delete_topic('search_path_created');
+SELECT * FROM kafka.fetch('search_path', 0, 0);
+SELECT * FROM kafka.records('search_path');
+SELECT * FROM kafka.list_offsets('search_path', 0, 'latest');
+SELECT * FROM kafka.list_offsets('search_path', 0, '2024-01-01 00:00:00+00'::timestamptz);
+SELECT * FROM kafka.list_offsets('search_path', 0, -1);
+SELECT idx, error_code, "offset" FROM kafka.list_offsets(ARRAY['search_path'], ARRAY[0], ARRAY[-1::pg_catalog.int8]);
+SELECT idx, error_code, high_watermark FROM kafka.fetch_batches(ARRAY['search_path'], ARRAY[0], ARRAY[0::pg_catalog.int8]);
+SELECT idx, topic, error_code FROM kafka.describe_topics(ARRAY['search_path', 'search_path_none', 'search_path_made'], auto_create => true);
+SELECT topic, error_code FROM kafka.describe_topics(topic_ids => ARRAY['00000000-0000-0000-0000-000000000001'::uuid]);
+SELECT count(*) FROM kafka.describe_topics() WHERE topic OPERATOR(pg_catalog.=) 'search_path';
+SELECT idx FROM kafka.wait_for_records(ARRAY['search_path'], ARRAY[0], ARRAY[0::pg_catalog.int8], 0);
+SELECT producer_epoch FROM kafka.init_producer_id();
+SELECT leader_epoch FROM kafka.cluster();
+-- A batch of an idempotent producer.
+SELECT idx, error_code, base_offset FROM kafka.produce_batches(ARRAY['search_path'], ARRAY[1], ARRAY['\x0000000000000000000001deffffffff0205268a010000000000060000018bcfe568000000018bd01c5680000000000000126700037ffffffd000000071c000000066b65790a76616c75650018000a02010c6e6f206b6579002000cf0f0412746f6d6273746f6e6501000e00c80106010100120080bab703080000006a00020a0e6865616465727302760a0261023102620102610232000010d0bad0bbd18ed18720d0b7d0bdd0b0d187d0b5d0bdd0b8d0b5ec0400040c06626967d80461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e00'::pg_catalog.bytea]);
+SELECT idx, error_code, base_offset FROM kafka.produce_batches(ARRAY['search_path'], ARRAY[1], ARRAY['\x0000000000000000000001deffffffff0205268a010000000000060000018bcfe568000000018bd01c5680000000000000126700037ffffffd000000071c000000066b65790a76616c75650018000a02010c6e6f206b6579002000cf0f0412746f6d6273746f6e6501000e00c80106010100120080bab703080000006a00020a0e6865616465727302760a0261023102620102610232000010d0bad0bbd18ed18720d0b7d0bdd0b0d187d0b5d0bdd0b8d0b5ec0400040c06626967d80461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e00'::pg_catalog.bytea]);
+RESET SESSION AUTHORIZATION;
+RESET search_path;
+DROP OWNED BY regress_kafka_mallory CASCADE;
+DROP ROLE regress_kafka_mallory;
