@@ -97,6 +97,9 @@ fn read_batch<T>(
             partition,
             base_offset: row.base_offset(),
             last_offset: row.last_offset(),
-            reason: fault.to_string(),
+            reason: match fault {
+                KafkaError::CorruptMessage { reason } => reason,
+                other => other.to_string(),
+            },
         })
 }

@@ -179,6 +179,7 @@ pub(super) fn forget_locks() {
 pub(crate) fn find(topic: &TopicRef) -> Result<Rc<Topic>, KafkaError> {
     if STALE.replace(false) {
         CACHE.with_borrow_mut(Cache::clear);
+        forget_locks();
     }
     if let Some(found) = CACHE.with_borrow(|cache| cache.get(topic)) {
         return Ok(found);
