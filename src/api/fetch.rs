@@ -43,6 +43,28 @@ struct RecordRow {
     headers: Headers,
 }
 
+impl RecordRow {
+    /// Bytes of memory that the row takes, roughly.
+    fn memory(&self) -> usize {
+        let headers = self
+            .headers
+            .0
+            .iter()
+            .map(|(key, value)| 64 + key.len() + value.as_ref().map_or(0, Vec::len));
+        128 + self.payload() + headers.sum::<usize>()
+    }
+
+    /// Bytes of key and value.
+    fn payload(&self) -> usize {
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// The most memory that rows of one call take, whatever the call asks for.
+const MAX_ROWS_BYTES: usize = 256 * 1024 * 1024;
+/// The same for rows that are handed out while the scan goes on.
+const SCAN_ROWS_BYTES: usize = 16 * 1024 * 1024;
+
 /// How much one call returns at most.
 struct Budget {
     records: usize,
@@ -103,17 +125,19 @@ fn fetch_now(
     let watermarks = log::watermarks(&topic, &log, partition);
     check_offset(&topic, partition, offset, &watermarks)?;
     let mut rows = Vec::new();
-    let (mut bytes, mut fault) = (0, None);
+    let (mut bytes, mut memory, mut fault) = (0, 0, None);
     log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
         let read = super::read_batch(&topic.name, partition, row, |data| {
             each_record(data, |record| {
                 if record.offset < offset {
                     return ControlFlow::Continue(());
                 }
-                bytes += record.key.as_ref().map_or(0, Vec::len)
-                    + record.value.as_ref().map_or(0, Vec::len);
+                bytes += record.payload();
+                memory += record.memory();
+                let full =
+                    rows.len() >= budget.records || bytes > budget.bytes || memory > MAX_ROWS_BYTES;
                 // The first record is returned however large it is, so that a reader gets on.
-                if rows.len() >= budget.records || (bytes > budget.bytes && !rows.is_empty()) {
+                if full && !(rows.is_empty() && budget.records > 0) {
                     return ControlFlow::Break(());
                 }
                 rows.push(record);
@@ -236,7 +260,7 @@ fn records(
     })
 }
 
-/// Reads a whole topic one batch at a time, up to the watermarks of the moment it began.
+/// Reads a whole topic one batch at a time, or part of one, up to the watermarks of the moment it began.
 struct RecordScan {
     topic: TopicRef,
     /// Partition, next offset and high watermark of what is still to be read.
@@ -251,21 +275,19 @@ impl RecordScan {
         while let Some(&(partition, offset, high_watermark)) = self.pending.front() {
             let mut found = None;
             log::for_each_batch(&log, partition, offset, high_watermark, |row| {
-                found = Some((
-                    row.last_offset() + 1,
-                    super::read_batch(&topic.name, partition, row, |data| {
-                        self.keep(partition, offset, data)
-                    }),
-                ));
+                let next = row.last_offset() + 1;
+                found = Some(super::read_batch(&topic.name, partition, row, |data| {
+                    self.keep(partition, offset, data)
+                        .map(|stopped_at| stopped_at.unwrap_or(next))
+                }));
                 ControlFlow::Break(())
             });
             match found {
                 None => {
                     self.pending.pop_front();
                 }
-                Some((next_offset, kept)) => {
-                    kept?;
-                    self.pending[0].1 = next_offset;
+                Some(next_offset) => {
+                    self.pending[0].1 = next_offset?;
                     if !self.read.is_empty() {
                         break;
                     }
@@ -275,14 +297,23 @@ impl RecordScan {
         Ok(())
     }
 
-    fn keep(&mut self, partition: i32, from: i64, data: &[u8]) -> Result<(), KafkaError> {
+    /// Keeps the batch's records from offset `from` on; returns the offset of the first one
+    /// that is left for the next time, where the batch holds too many.
+    fn keep(&mut self, partition: i32, from: i64, data: &[u8]) -> Result<Option<i64>, KafkaError> {
+        let (mut memory, mut stopped_at) = (0, None);
         each_record(data, |record| {
-            if record.offset >= from {
-                self.read.push_back((partition, record));
+            if record.offset < from {
+                return ControlFlow::Continue(());
             }
+            memory += record.memory();
+            if memory > SCAN_ROWS_BYTES && !self.read.is_empty() {
+                stopped_at = Some(record.offset);
+                return ControlFlow::Break(());
+            }
+            self.read.push_back((partition, record));
             ControlFlow::Continue(())
         })
-        .map(|_| ())
+        .map(|_| stopped_at)
     }
 }
 
