@@ -24,7 +24,7 @@ const READ_AHEAD: usize = 32;
 /// Pipelined requests begun and not yet answered.
 const IN_FLIGHT: usize = 1000;
 /// A peer that takes none of its answer for this long is gone.
-const WRITE_STALL: Duration = Duration::from_secs(60);
+const WRITE_STALL: Duration = Duration::from_mins(1);
 
 /// What a handler knows of the connection its request came by.
 pub struct Connection {

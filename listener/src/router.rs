@@ -1,5 +1,5 @@
 //! Which APIs are served, in which versions, by whom: one table. Requests are dispatched
-//! by it and ApiVersions is answered from it, so the two cannot differ.
+//! by it and `ApiVersions` is answered from it, so the two cannot differ.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Api {
     pub name: &'static str,
     pub min: i16,
     pub max: i16,
-    /// The lowest version that ApiVersions names, where that is not `min`.
+    /// The lowest version that `ApiVersions` names, where that is not `min`.
     pub advertised_min: i16,
     /// The newest version that kafka-protocol knows; a newer one that is served has the
     /// same form.

@@ -26,7 +26,7 @@ use crate::task;
 const WAIT_MS: i32 = 2000;
 /// A partition stays watched for this long after its last parked fetch.
 const LINGER: Duration = Duration::from_secs(10);
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 /// A remembered tail serves this long. What moves a tail without records (a topic
 /// deleted and created again) is noticed after this time.
 const TAIL_AGE: Duration = Duration::from_secs(5);
@@ -198,32 +198,6 @@ impl Wake {
         }
     }
 
-    /// What a fetch at `offset` of each subject would be answered, if that is known to
-    /// be nothing for all of them.
-    pub fn known_tails<'a>(
-        &self,
-        positions: impl Iterator<Item = (&'a Subject, i64)>,
-    ) -> Option<Vec<Fetched>> {
-        let state = self.lock();
-        positions
-            .map(|(subject, offset)| {
-                let partition = state.topics.get(&subject.topic)?.get(&subject.partition)?;
-                let tail = partition.tail?;
-                let at_tail = partition.seen == offset
-                    && tail.last_stable_offset == offset
-                    && tail.topic_id == subject.topic_id
-                    && tail.at.elapsed() < TAIL_AGE;
-                at_tail.then(|| Fetched {
-                    error_code: 0,
-                    high_watermark: partition.seen,
-                    last_stable_offset: tail.last_stable_offset,
-                    log_start_offset: tail.log_start_offset,
-                    records: bytes::Bytes::new(),
-                })
-            })
-            .collect()
-    }
-
     pub fn topic_name(&self, id: &Uuid) -> Option<Arc<str>> {
         self.lock().names.get(id).cloned()
     }
@@ -233,9 +207,7 @@ impl Wake {
         if state.names.len() >= MAX_NAMES {
             state.names.clear();
         }
-        if !state.names.contains_key(&id) {
-            state.names.insert(id, Arc::from(name));
-        }
+        state.names.entry(id).or_insert_with(|| Arc::from(name));
     }
 
     async fn watch(self: Arc<Self>, db: Arc<Db>, waiter: i32) {
@@ -384,6 +356,31 @@ pub struct Parking {
 }
 
 impl Parking {
+    /// What a fetch from these offsets would be answered, if that is known to be nothing
+    /// for all subjects.
+    pub fn known_tails(&self, offsets: impl Iterator<Item = i64>) -> Option<Vec<Fetched>> {
+        let state = self.wake.lock();
+        self.subjects
+            .iter()
+            .zip(offsets)
+            .map(|(subject, offset)| {
+                let partition = state.topics.get(&subject.topic)?.get(&subject.partition)?;
+                let tail = partition.tail?;
+                let at_tail = partition.seen == offset
+                    && tail.last_stable_offset == offset
+                    && tail.topic_id == subject.topic_id
+                    && tail.at.elapsed() < TAIL_AGE;
+                at_tail.then(|| Fetched {
+                    error_code: 0,
+                    high_watermark: partition.seen,
+                    last_stable_offset: tail.last_stable_offset,
+                    log_start_offset: tail.log_start_offset,
+                    records: bytes::Bytes::new(),
+                })
+            })
+            .collect()
+    }
+
     /// Starts to wait for more than `found`, one for each subject. `asked`: the database
     /// has just said so, it is not remembered.
     pub fn park(&self, found: &[Fetched], asked: bool) {

@@ -23,7 +23,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiVersionsRequest, BrokerId, CreateTopicsRequest, DescribeClusterRequest, FetchRequest,
     FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, TransactionalId,
+    ProduceRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use pg_kafka_listener::router::APIS;
@@ -639,7 +639,7 @@ fn fetch_by_topic_id() {
     );
     // Produce by id, since version 13.
     let mut produce = produce_request("", -1, &[(0, batch(&["by id"]))]);
-    produce.topic_data[0].name = Default::default();
+    produce.topic_data[0].name = TopicName::default();
     produce.topic_data[0].topic_id = id;
     let produced = raw.call(13, &produce);
     assert_eq!(produced.responses[0].topic_id, id);
@@ -969,6 +969,6 @@ fn coordinators_and_cluster() {
     let refused = raw.call(4, &transactional);
     assert_eq!(
         (refused.error_code, *refused.producer_id),
-        (code::INVALID_REQUEST, -1)
+        (code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1)
     );
 }

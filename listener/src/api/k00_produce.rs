@@ -2,7 +2,7 @@
 //!
 //! v3 record batches (KIP-98). v5 log start offset. v7 zstd (KIP-110). v8 error message
 //! per partition (KIP-467). v9 flexible. v10 current leader, which is always this broker
-//! (KIP-951). v12 transactions without AddPartitionsToTxn (KIP-890). v13 topic ids
+//! (KIP-951). v12 transactions without `AddPartitionsToTxn` (KIP-890). v13 topic ids
 //! (KIP-516). Partition -1, which Kafka has not, routes each record by its key.
 //! Skipped: transactional producers.
 
@@ -50,13 +50,13 @@ pub const API: Api = Api {
     flexible: 9,
     request: REQUEST,
     pipelined: true,
-    handler: handle,
+    handler: |connection, request| handle(&connection, request),
 };
 
 /// Queues the batches at once, so that requests of a connection keep their order, and
 /// returns the wait for their commit.
-fn handle(connection: Arc<Connection>, request: Request) -> Answer {
-    match begin(&connection, &request) {
+fn handle(connection: &Connection, request: Request) -> Answer {
+    match begin(connection, &request) {
         Ok(pending) => Box::pin(pending.finish(request)),
         Err(fault) => Box::pin(future::ready(Err(fault))),
     }

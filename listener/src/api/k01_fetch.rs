@@ -209,25 +209,17 @@ impl Plan {
         let Some(subjects) = subjects else {
             return self.ask(server, 0).await;
         };
-        let tails = {
-            let offsets = self.positions.iter().map(|position| position.fetch_offset);
-            server.wake.known_tails(subjects.iter().zip(offsets))
-        };
         let parking = server.wake.subscribe(subjects);
-        let found = match tails {
-            Some(tails) => {
-                parking.park(&tails, false);
-                (tails, None)
-            }
-            None => {
-                let found = self.ask(server, self.min_bytes).await?;
-                if is_answer(&found.0) {
-                    return Ok(found);
-                }
-                parking.park(&found.0, true);
-                found
-            }
-        };
+        let offsets = self.positions.iter().map(|position| position.fetch_offset);
+        if let Some(tails) = parking.known_tails(offsets) {
+            parking.park(&tails, false);
+            return self.wait(connection, &parking, (tails, None)).await;
+        }
+        let found = self.ask(server, self.min_bytes).await?;
+        if is_answer(&found.0) {
+            return Ok(found);
+        }
+        parking.park(&found.0, true);
         self.wait(connection, &parking, found).await
     }
 

@@ -1,4 +1,4 @@
-//! ListOffsets: the offset of the earliest or latest record, of the first one at a time,
+//! `ListOffsets`: the offset of the earliest or latest record, of the first one at a time,
 //! or of the newest timestamp.
 //!
 //! v1 one offset. v2 isolation levels. v4 leader epochs (KIP-320). v6 flexible. v7 max

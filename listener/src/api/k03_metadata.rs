@@ -85,10 +85,8 @@ fn asked(body: &MetadataRequest, version: i16) -> Option<Vec<Result<TopicRef, To
         .filter(|topics| version > 0 || !topics.is_empty())?;
     let asked = topics.iter().map(|topic| match &topic.name {
         Some(name) if topic.topic_id.is_nil() => Ok(TopicRef::Name(name.to_string())),
-        None if version >= 12 => Ok(TopicRef::Id(topic.topic_id)),
-        // Versions 10 and 11 have the field and no meaning for it; later ones take a name
-        // only where there is no id.
-        Some(_) if version >= 12 => Ok(TopicRef::Id(topic.topic_id)),
+        // Versions 10 and 11 have the field and no meaning for it.
+        _ if version >= 12 => Ok(TopicRef::Id(topic.topic_id)),
         Some(name) => Err(TopicRef::Name(name.to_string())),
         None => Err(TopicRef::Name(String::new())),
     });

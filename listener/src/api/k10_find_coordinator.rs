@@ -1,9 +1,9 @@
-//! FindCoordinator: who coordinates a group or a transaction, which is always us.
+//! `FindCoordinator`: who coordinates a group or a transaction, which is always us.
 //!
 //! v1 transactions (KIP-98). v3 flexible. v4 several keys at once (KIP-699). v5, v6 new
 //! error codes and share groups (KIP-932), of which there are none here.
 
-use std::sync::Arc;
+use std::future::ready;
 
 use kafka_core::code;
 use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
@@ -35,13 +35,13 @@ pub const API: Api = Api {
     flexible: 3,
     request: REQUEST,
     pipelined: false,
-    handler: |connection, request| -> Answer { Box::pin(handle(connection, request)) },
+    handler: |connection, request| -> Answer { Box::pin(ready(handle(&connection, &request))) },
 };
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
-async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<Reply>, Fault> {
+fn handle(connection: &Connection, request: &Request) -> Result<Option<Reply>, Fault> {
     let body: FindCoordinatorRequest = request.decode()?;
     let known = matches!(body.key_type, GROUP | TRANSACTION);
     let advertised = connection.server.advertised(connection.local);
@@ -50,7 +50,9 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         let port = i32::from(advertised.port);
         (code::NONE, None, NODE_ID, host, port)
     } else {
-        let message = text("only groups (0) and transactions (1) have coordinators here");
+        let message = Some(text(
+            "only groups (0) and transactions (1) have coordinators here",
+        ));
         (code::INVALID_REQUEST, message, -1, StrBytes::new(), -1)
     };
     let response = if request.version() >= 4 {

@@ -1,10 +1,10 @@
-//! ApiVersions: what is served, straight from the router's table.
+//! `ApiVersions`: what is served, straight from the router's table.
 //!
 //! v3 flexible, and the client names itself (KIP-511). v4 feature ranges from 0. The
 //! response's header never changes, and a version from the future is answered in version
 //! 0's form, so that a client of any age can find common ground.
 
-use std::sync::Arc;
+use std::future::ready;
 
 use kafka_core::code;
 use kafka_protocol::messages::ApiVersionsRequest;
@@ -31,10 +31,10 @@ pub const API: Api = Api {
     flexible: 3,
     request: REQUEST,
     pipelined: false,
-    handler: |connection, request| -> Answer { Box::pin(handle(connection, request)) },
+    handler: |connection, request| -> Answer { Box::pin(ready(handle(&connection, &request))) },
 };
 
-async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<Reply>, Fault> {
+fn handle(connection: &Connection, request: &Request) -> Result<Option<Reply>, Fault> {
     let body: ApiVersionsRequest = request.decode()?;
     let name: &str = &body.client_software_name;
     let version: &str = &body.client_software_version;

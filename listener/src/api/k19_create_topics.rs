@@ -1,4 +1,4 @@
-//! CreateTopics: creates topics, each on its own, so that one may fail alone.
+//! `CreateTopics`: creates topics, each on its own, so that one may fail alone.
 //!
 //! v4 defaults by -1 (KIP-464). v5 flexible, and the response tells partitions,
 //! replication factor and configs (KIP-525). v7 topic ids. Skipped: manual assignments,
@@ -87,8 +87,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
     request.reply(&CreateTopicsResponse::default().with_topics(results))
 }
 
-fn refuse(topic: &CreatableTopic) -> Option<(i16, Option<StrBytes>)> {
-    let message = |text: String| Some(StrBytes::from_string(text));
+fn refuse(topic: &CreatableTopic) -> Option<(i16, StrBytes)> {
     if !topic.assignments.is_empty() {
         let why = "partitions cannot be assigned to brokers: PostgreSQL replicates the log as a \
                    whole; give num_partitions instead";
@@ -100,7 +99,7 @@ fn refuse(topic: &CreatableTopic) -> Option<(i16, Option<StrBytes>)> {
             "replication factor {factor} is not possible with 1 broker; use 1 or -1: PostgreSQL \
              replicates the log as a whole"
         );
-        return Some((code::INVALID_REPLICATION_FACTOR, message(why)));
+        return Some((code::INVALID_REPLICATION_FACTOR, StrBytes::from_string(why)));
     }
     None
 }
@@ -152,13 +151,13 @@ async fn create(
 fn failed(
     topic: &CreatableTopic,
     error_code: i16,
-    error_message: Option<StrBytes>,
+    error_message: StrBytes,
     version: i16,
 ) -> CreatableTopicResult {
     let result = CreatableTopicResult::default()
         .with_name(topic.name.clone())
         .with_error_code(error_code)
-        .with_error_message(error_message);
+        .with_error_message(Some(error_message));
     if version >= 5 {
         result.with_configs(None)
     } else {

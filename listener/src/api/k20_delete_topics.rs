@@ -1,4 +1,4 @@
-//! DeleteTopics: deletes topics by name or id, each on its own.
+//! `DeleteTopics`: deletes topics by name or id, each on its own.
 //!
 //! v4 flexible. v5 error messages. v6 topic ids (KIP-516).
 
@@ -75,7 +75,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
             Ok(name) => result.name = Some(name),
             Err((error_code, message)) => {
                 result.error_code = error_code;
-                result.error_message = message.filter(|_| request.version() >= 5);
+                result.error_message = Some(message).filter(|_| request.version() >= 5);
             }
         }
         responses.push(result);
@@ -92,20 +92,19 @@ fn refuse(topic: &Named, repeated: bool) -> Option<&'static str> {
     }
 }
 
-async fn delete(server: &Server, topic: &Named) -> Result<TopicName, (i16, Option<StrBytes>)> {
+async fn delete(server: &Server, topic: &Named) -> Result<TopicName, (i16, StrBytes)> {
     let refused = |error: DbError| (admin_code(&error), message(&error));
     let session = server.db.admin().await.map_err(refused)?;
-    let name = match &topic.name {
-        Some(name) => name.clone(),
-        None => {
-            let asked = [TopicRef::Id(topic.topic_id)];
-            let described = session.describe_topics(Some(&asked), false).await;
-            let found = described.map_err(refused)?.into_iter().next();
-            match found.and_then(|found| found.topic) {
-                Some(name) => TopicName(StrBytes::from_string(name)),
-                None => return Err((code::UNKNOWN_TOPIC_ID, text("no topic has this id"))),
-            }
-        }
+    let name = if let Some(name) = &topic.name {
+        name.clone()
+    } else {
+        let asked = [TopicRef::Id(topic.topic_id)];
+        let described = session.describe_topics(Some(&asked), false).await;
+        let found = described.map_err(refused)?.into_iter().next();
+        let name = found
+            .and_then(|found| found.topic)
+            .ok_or((code::UNKNOWN_TOPIC_ID, text("no topic has this id")))?;
+        TopicName(StrBytes::from_string(name))
     };
     session.delete_topic(&name).await.map_err(refused)?;
     Ok(name)

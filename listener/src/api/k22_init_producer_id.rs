@@ -1,4 +1,4 @@
-//! InitProducerId: a fresh id for an idempotent producer.
+//! `InitProducerId`: a fresh id for an idempotent producer.
 //!
 //! v2 flexible. v3 a producer names its old id and epoch (KIP-360): without a
 //! transactional id it gets a new one all the same, as from Kafka. v4, v5 new error
@@ -42,14 +42,16 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         .with_producer_id(ProducerId(-1))
         .with_producer_epoch(-1);
     if let Some(transactional_id) = body.transactional_id {
-        // The code's own text, "perhaps an incompatible broker, see its logs", is all
-        // that clients show: here is the log.
+        // The only code that both Java's and librdkafka's producers give up at at once:
+        // others are tried again until a timeout. Clients show the code's text, so why
+        // is said here.
         tracing::warn!(
             peer = %connection.peer,
             transactional_id = ?&*transactional_id,
             "refused a transactional producer: they are not supported yet"
         );
-        return request.reply(&response.with_error_code(code::INVALID_REQUEST));
+        return request
+            .reply(&response.with_error_code(code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED));
     }
     let response = match init(&connection.server).await {
         Ok((producer_id, producer_epoch)) => response

@@ -1,4 +1,4 @@
-//! CreatePartitions: raises topics' numbers of partitions, each on its own (KIP-195).
+//! `CreatePartitions`: raises topics' numbers of partitions, each on its own (KIP-195).
 //!
 //! v2 flexible. v3 quota errors. Skipped: manual assignments.
 
@@ -63,7 +63,10 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         } else {
             create(&connection.server, topic, body.validate_only).await
         };
-        let (error_code, error_message) = outcome.err().unwrap_or((code::NONE, None));
+        let (error_code, error_message) = match outcome {
+            Ok(()) => (code::NONE, None),
+            Err((error_code, message)) => (error_code, Some(message)),
+        };
         results.push(
             CreatePartitionsTopicResult::default()
                 .with_name(topic.name.clone())
@@ -78,7 +81,7 @@ async fn create(
     server: &Server,
     topic: &CreatePartitionsTopic,
     validate_only: bool,
-) -> Result<(), (i16, Option<StrBytes>)> {
+) -> Result<(), (i16, StrBytes)> {
     let refused = |error: DbError| (admin_code(&error), message(&error));
     let session = server.db.admin().await.map_err(refused)?;
     session

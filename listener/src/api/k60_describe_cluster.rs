@@ -1,4 +1,4 @@
-//! DescribeCluster: one broker, us (KIP-700).
+//! `DescribeCluster`: one broker, us (KIP-700).
 //!
 //! v1 endpoint type (KIP-919): there are brokers and no controllers to reach. v2 fenced
 //! brokers, of which there are none.
@@ -56,13 +56,13 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
     };
     if let Some((error_code, message)) = refused {
         let response = response.with_error_code(error_code);
-        return request.reply(&response.with_error_message(message));
+        return request.reply(&response.with_error_message(Some(message)));
     }
     let cluster = match connection.server.cluster().await {
         Ok(cluster) => cluster,
         Err(error) => {
             let response = response.with_error_code(error.code(code::REQUEST_TIMED_OUT));
-            return request.reply(&response.with_error_message(message(&error)));
+            return request.reply(&response.with_error_message(Some(message(&error))));
         }
     };
     let advertised = connection.server.advertised(connection.local);

@@ -39,12 +39,12 @@ fn admin_code(error: &DbError) -> i16 {
     })
 }
 
-fn message(error: &DbError) -> Option<StrBytes> {
-    Some(StrBytes::from_string(error.client_message()))
+fn message(error: &DbError) -> StrBytes {
+    StrBytes::from_string(error.client_message())
 }
 
-fn text(message: &'static str) -> Option<StrBytes> {
-    Some(StrBytes::from_static_str(message))
+const fn text(message: &'static str) -> StrBytes {
+    StrBytes::from_static_str(message)
 }
 
 /// Elements that occur more than once.

@@ -31,13 +31,10 @@ impl Pool {
     }
 
     pub async fn lease(&self) -> Result<Lease<'_>, DbError> {
-        let slot = match tokio::time::timeout(PATIENCE, self.slots.acquire()).await {
-            Ok(Ok(slot)) => slot,
-            Ok(Err(_)) | Err(_) => {
-                return Err(DbError::Away {
-                    reason: format!("all {:?} sessions are busy", self.role),
-                });
-            }
+        let Ok(Ok(slot)) = tokio::time::timeout(PATIENCE, self.slots.acquire()).await else {
+            return Err(DbError::Away {
+                reason: format!("all {:?} sessions are busy", self.role),
+            });
         };
         let session = match self.take_idle() {
             Some(session) => session,

@@ -189,8 +189,9 @@ impl Session {
     /// After these errors the next call would only meet the same one.
     fn is_spoiled_by(&self, error: &DbError) -> bool {
         match error {
-            DbError::Away { .. } | DbError::Lost { .. } => true,
-            DbError::Server { fatal: true, .. } => true,
+            DbError::Away { .. } | DbError::Lost { .. } | DbError::Server { fatal: true, .. } => {
+                true
+            }
             DbError::Server { sqlstate, .. } => match error.meaning() {
                 // A server that has become a standby is left, to look for the primary.
                 Meaning::NotPrimary => self.wants_primary,

@@ -52,6 +52,7 @@ pub const fn field(name: &'static str, kind: Kind) -> Field {
 }
 
 impl Field {
+    #[must_use]
     pub const fn since(self, version: i16) -> Self {
         Self {
             since: version,
@@ -59,6 +60,7 @@ impl Field {
         }
     }
 
+    #[must_use]
     pub const fn until(self, version: i16) -> Self {
         Self {
             until: version,
@@ -66,6 +68,7 @@ impl Field {
         }
     }
 
+    #[must_use]
     pub const fn tagged(self, tag: u32) -> Self {
         Self {
             tag: Some(tag),
