@@ -66,4 +66,15 @@ SELECT count(*) FROM kafka.flush();
 RELEASE s;
 ROLLBACK;
 SELECT count(*) FROM flushed WHERE value = 'undone';
+-- Transactions that follow each other by AND CHAIN, and a cursor that outlives its transaction and produces when that commits.
+BEGIN;
+SELECT kafka.produce('flush', 'chain 1', partition => 1);
+COMMIT AND CHAIN;
+SELECT kafka.produce('flush', 'chain undone', partition => 1);
+ROLLBACK AND CHAIN;
+SELECT kafka.produce('flush', 'chain 2', partition => 1);
+DECLARE held CURSOR WITH HOLD FOR SELECT kafka.produce('flush', 'chain held ' || i, partition => 1) FROM generate_series(1, 2) AS i;
+COMMIT;
+CLOSE held;
+SELECT value FROM flushed WHERE value LIKE 'chain%';
 DROP VIEW flushed;

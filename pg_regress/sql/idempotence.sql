@@ -1,7 +1,7 @@
 -- Idempotent producers: by producer id, epoch and sequence number a batch is appended, known already, or refused, for each partition by itself.
 -- Bytes of a batch: length 8-11, magic 16, CRC-32C 17-20 over all from 21, attributes 21-22, last offset delta 23-26,
 -- producer id 43-50, epoch 51-52, base sequence 53-56, record count 57-60, records from 61.
-CREATE FUNCTION crc32c(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION crc32c_bytes(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     crc bigint := 4294967295;
 BEGIN
@@ -15,7 +15,7 @@ BEGIN
 END $$;
 -- The batch with other bytes at a place, and a right checksum again.
 CREATE FUNCTION patched(batch bytea, at int, new bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT overlay(p PLACING crc32c(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
+    SELECT overlay(p PLACING crc32c_bytes(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
 $$;
 -- Three records of a producer.
 CREATE FUNCTION batch(producer_id bigint, epoch int, sequence int) RETURNS bytea LANGUAGE sql AS $$
@@ -102,4 +102,4 @@ BEGIN;
 SELECT producer_id AS second FROM kafka.init_producer_id() \gset
 ROLLBACK;
 SELECT producer_id > :second AS third_is_new, :second > :first AS second_is_new, :first >= 0 AS legal, producer_epoch FROM kafka.init_producer_id();
-DROP FUNCTION send, batch, patched, crc32c;
+DROP FUNCTION send, batch, patched, crc32c_bytes;

@@ -1,7 +1,7 @@
 -- kafka.produce_batches: record batches as clients send them, one row for each element, an error code for what is wrong with it.
 -- Bytes of a batch: length 8-11, magic 16, CRC-32C 17-20 over all from 21, attributes 21-22, last offset delta 23-26,
 -- producer id 43-50, epoch 51-52, base sequence 53-56, record count 57-60, records from 61.
-CREATE FUNCTION crc32c(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION crc32c_bytes(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     crc bigint := 4294967295;
 BEGIN
@@ -15,9 +15,9 @@ BEGIN
 END $$;
 -- The batch with other bytes at a place, and a right checksum again.
 CREATE FUNCTION patched(batch bytea, at int, new bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT overlay(p PLACING crc32c(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
+    SELECT overlay(p PLACING crc32c_bytes(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
 $$;
-SELECT crc32c('123456789') AS check_value;
+SELECT crc32c_bytes('123456789') AS check_value;
 
 -- A batch of three records, as kafka.produce makes it.
 SELECT kafka.create_topic('batches_source') IS NOT NULL AS created;
@@ -125,4 +125,4 @@ SELECT * FROM kafka.produce_batches(ARRAY['batches', 'batches'], ARRAY[0], ARRAY
 SELECT * FROM kafka.produce_batches(ARRAY['batches'], ARRAY[0], ARRAY[:'batch', :'batch']::bytea[]);
 SELECT * FROM kafka.produce_batches(ARRAY['batches'], ARRAY[0], ARRAY[:'batch']::bytea[], topic_ids => '{}');
 SELECT * FROM kafka.produce_batches('{}', '{}', '{}');
-DROP FUNCTION patched, crc32c;
+DROP FUNCTION patched, crc32c_bytes;

@@ -10,10 +10,13 @@ SET pg_kafka.default_partitions = 0;
 SET pg_kafka.default_partitions = 10001;
 SET pg_kafka.auto_create_topics = perhaps;
 SET pg_kafka.compression_type = 'lzma';
-SET pg_kafka.message_max_bytes = -1;
 SET pg_kafka.message_max_bytes = '2GB';
+-- The texts of these differ between versions of PostgreSQL.
+\set VERBOSITY sqlstate
+SET pg_kafka.message_max_bytes = -1;
 SET pg_kafka.produce_buffer = '1kB';
 SET pg_kafka.produce_buffer = '1TB';
+\set VERBOSITY default
 SET pg_kafka.no_such_setting = 1;
 \echo :LAST_ERROR_SQLSTATE
 SET pg_kafka.produce_buffer = '8MB';
