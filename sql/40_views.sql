@@ -1,6 +1,7 @@
+-- WITH keeps the view from being updatable: topics change through the functions.
 CREATE VIEW kafka.topics AS
-    SELECT t.topic, t.topic_id, t.partitions, t.config, t.created_at
-    FROM kafka_log.topics AS t;
+    WITH t AS (SELECT * FROM kafka_log.topics)
+    SELECT t.topic, t.topic_id, t.partitions, t.config, t.created_at FROM t;
 
 CREATE VIEW kafka.partitions AS
     SELECT

@@ -106,4 +106,6 @@ pub(crate) fn init() {
         GucContext::Userset,
         GucFlags::UNIT_KB,
     );
+    // SAFETY: a C string; called once, behind the definitions.
+    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"pg_kafka".as_ptr()) };
 }

@@ -113,19 +113,17 @@ fn create_partitions(topic: &str, partitions: i32, validate_only: bool) {
 fn enlarge(topic: &str, partitions: i32, validate_only: bool) -> Result<(), KafkaError> {
     let (found, _log) = topic::open(&TopicRef::Name(topic.to_owned()), LockMode::Write)?;
     validate_partitions(partitions)?;
+    let too_few = |current: i32| KafkaError::InvalidPartitions {
+        partitions,
+        reason: format!("the topic has {current} already, and their number can only grow"),
+    };
     if partitions <= found.partitions {
-        return Err(KafkaError::InvalidPartitions {
-            partitions,
-            reason: format!(
-                "the topic has {} already, and their number can only grow",
-                found.partitions
-            ),
-        });
+        return Err(too_few(found.partitions));
     }
-    if !validate_only {
-        topic::set_partitions(&found, partitions);
+    if validate_only {
+        return Ok(());
     }
-    Ok(())
+    topic::set_partitions(&found, partitions).map_err(too_few)
 }
 
 type Row = (

@@ -298,14 +298,27 @@ fn create_log_table(name: &str) {
     ));
 }
 
-/// Sets the number of partitions, which the caller has checked to be larger.
-pub(crate) fn set_partitions(topic: &Topic, partitions: i32) {
-    sql::execute(
-        "UPDATE kafka_log.topics SET partitions = greatest(partitions, $2) WHERE topic_number OPERATOR(pg_catalog.=) $1",
+/// Raises the number of partitions. Where somebody else has raised it as far meanwhile,
+/// nothing is changed and the error is the number that the topic has.
+pub(crate) fn set_partitions(topic: &Topic, partitions: i32) -> Result<(), i32> {
+    let raised = sql::modify(
+        "UPDATE kafka_log.topics SET partitions = $2
+         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partitions OPERATOR(pg_catalog.<) $2
+         RETURNING partitions",
         &[param(topic.number), param(partitions)],
+        |row| row.required::<i32>(1),
     );
+    if raised.is_empty() {
+        let stored = sql::query(
+            "SELECT partitions FROM kafka_log.topics WHERE topic_number OPERATOR(pg_catalog.=) $1",
+            &[param(topic.number)],
+            |row| row.required(1),
+        );
+        return Err(stored.first().copied().unwrap_or(topic.partitions));
+    }
     // SAFETY: the caller has the log table open, so the relation exists.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(topic.log_table) };
+    Ok(())
 }
 
 /// Drops the topic with everything that was stored of it.
