@@ -9,7 +9,7 @@ mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
-pg_module_magic!(name, version);
+pg_module_magic!(name);
 
 extension_sql_file!("../sql/10_tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/20_types.sql", name = "types", requires = ["tables"]);
