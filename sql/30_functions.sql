@@ -78,7 +78,7 @@ CREATE FUNCTION kafka.fetch(
     max_wait_ms int4 DEFAULT 0,
     isolation text DEFAULT 'read_committed'
 ) RETURNS TABLE ("offset" int8, "timestamp" timestamptz, key bytea, value bytea, headers kafka.header[])
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 500 AS 'MODULE_PATHNAME', 'fetch_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 500 AS 'MODULE_PATHNAME', 'fetch_wrapper';
 
 CREATE FUNCTION kafka.fetch_batches(
     topics text[],
@@ -98,11 +98,11 @@ CREATE FUNCTION kafka.fetch_batches(
     log_start_offset int8,
     records bytea
 )
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'fetch_batches_wrapper';
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'fetch_batches_wrapper';
 
 CREATE FUNCTION kafka.records(topic text, isolation text DEFAULT 'read_committed')
     RETURNS TABLE (partition int4, "offset" int8, "timestamp" timestamptz, key bytea, value bytea, headers kafka.header[])
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 100000 AS 'MODULE_PATHNAME', 'records_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 100000 AS 'MODULE_PATHNAME', 'records_wrapper';
 
 -- Offsets
 CREATE FUNCTION kafka.list_offsets(
@@ -118,19 +118,19 @@ CREATE FUNCTION kafka.list_offsets(
     "timestamp" int8,
     leader_epoch int4
 )
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'list_offsets_wrapper';
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'list_offsets_wrapper';
 
 CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at int8)
     RETURNS TABLE ("offset" int8, "timestamp" timestamptz)
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_wrapper';
 
 CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at timestamptz)
     RETURNS TABLE ("offset" int8, "timestamp" timestamptz)
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_at_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_at_wrapper';
 
 CREATE FUNCTION kafka.list_offsets(topic text, partition int4, at text)
     RETURNS TABLE ("offset" int8, "timestamp" timestamptz)
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_text_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'list_offset_text_wrapper';
 
 -- Waiting
 CREATE FUNCTION kafka.wait_for_records(
@@ -140,19 +140,19 @@ CREATE FUNCTION kafka.wait_for_records(
     max_wait_ms int4,
     waiter int4 DEFAULT NULL
 ) RETURNS TABLE (idx int4, high_watermark int8)
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'wait_for_records_wrapper';
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'wait_for_records_wrapper';
 
 CREATE FUNCTION kafka.interrupt_wait(waiter int4) RETURNS int4
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'interrupt_wait_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'interrupt_wait_wrapper';
 
 -- Inspection
 CREATE FUNCTION kafka.cluster() RETURNS TABLE (cluster_id text, leader_epoch int4, in_recovery boolean)
-    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'cluster_wrapper';
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'cluster_wrapper';
 
 CREATE FUNCTION kafka.watermarks(topic text, partition int4)
     RETURNS TABLE (log_start_offset int8, high_watermark int8, last_stable_offset int8)
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'watermarks_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'watermarks_wrapper';
 
 CREATE FUNCTION kafka.partition_size(topic text, partition int4)
     RETURNS TABLE (size_bytes int8, batch_count int8)
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'partition_size_wrapper';
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'partition_size_wrapper';
