@@ -116,6 +116,7 @@ impl Server {
                 () = self.shutdown.raised() => break,
                 Some(_) = connections.join_next() => continue,
             };
+            while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((_, peer)) if connections.len() >= self.config.max_connections => {
                     tracing::warn!(%peer, limit = self.config.max_connections, "too many connections");

@@ -456,3 +456,6 @@ impl Drop for Parking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

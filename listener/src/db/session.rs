@@ -45,6 +45,8 @@ impl Role {
 pub struct Connector {
     config: tokio_postgres::Config,
     backoff: Mutex<Backoff>,
+    /// The last attempt failed.
+    failing: AtomicBool,
 }
 
 struct Backoff {
@@ -64,7 +66,7 @@ impl Connector {
             config.tcp_user_timeout(Duration::from_secs(30));
         }
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(5));
+            config.connect_timeout(Duration::from_secs(3));
         }
         Self {
             config,
@@ -73,6 +75,7 @@ impl Connector {
                 until: None,
                 reason: String::new(),
             }),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -84,8 +87,16 @@ impl Connector {
     }
 
     pub async fn connect(&self, role: Role) -> Result<Session, DbError> {
-        // One attempt at a time: a crowd of requests would otherwise knock together.
-        let mut backoff = self.backoff.lock().await;
+        // One attempt at a time: a crowd of requests would otherwise knock together. Where
+        // the last one failed nobody waits for the next.
+        let mut backoff = match self.backoff.try_lock() {
+            Ok(backoff) => backoff,
+            Err(_) if self.failing.load(Ordering::Relaxed) => {
+                let reason = "another attempt to reach it is under way".into();
+                return Err(DbError::Away { reason });
+            }
+            Err(_) => self.backoff.lock().await,
+        };
         if backoff.until.is_some_and(|until| Instant::now() < until) {
             return Err(DbError::Away {
                 reason: backoff.reason.clone(),
@@ -97,6 +108,7 @@ impl Connector {
                     tracing::info!("the database is back");
                 }
                 backoff.delay = FIRST_BACKOFF;
+                self.failing.store(false, Ordering::Relaxed);
                 Ok(session)
             }
             Err(error) => {
@@ -107,6 +119,7 @@ impl Connector {
                 backoff.until = Some(Instant::now() + backoff.delay);
                 backoff.delay = (backoff.delay * 2).min(LAST_BACKOFF);
                 backoff.reason = reason;
+                self.failing.store(true, Ordering::Relaxed);
                 Err(error)
             }
         }

@@ -1,0 +1,171 @@
+//! The register of parked fetches, without a database: calls are begun and ended here.
+
+use super::*;
+
+fn wake() -> Arc<Wake> {
+    Arc::new(Wake::default())
+}
+
+fn subject(partition: i32) -> Subject {
+    Subject {
+        topic: Arc::from("t"),
+        topic_id: None,
+        partition,
+    }
+}
+
+fn found(high_watermark: i64) -> Fetched {
+    Fetched {
+        error_code: 0,
+        high_watermark,
+        last_stable_offset: high_watermark,
+        log_start_offset: 0,
+        records: bytes::Bytes::new(),
+    }
+}
+
+fn parked(wake: &Arc<Wake>, partition: i32, high_watermark: i64) -> Parking {
+    let parking = wake.subscribe(vec![subject(partition)]);
+    parking.park(&[found(high_watermark)], true);
+    parking
+}
+
+fn is_woken(parking: &Parking) -> bool {
+    futures_util::FutureExt::now_or_never(parking.woken()).is_some()
+}
+
+fn watched(call: &[WatchedPartition]) -> Vec<(i32, i64)> {
+    let mut watched: Vec<_> = call
+        .iter()
+        .map(|p| (p.partition, p.high_watermark))
+        .collect();
+    watched.sort_unstable();
+    watched
+}
+
+#[test]
+fn what_is_parked_is_watched_and_woken() {
+    let wake = wake();
+    assert!(wake.begin_call().is_empty());
+    let (first, second) = (parked(&wake, 0, 5), parked(&wake, 1, 7));
+    let call = wake.begin_call();
+    assert_eq!(watched(&call), [(0, 5), (1, 7)]);
+    let moved = call.iter().position(|p| p.partition == 1).unwrap();
+    wake.end_call(&call, &[(moved, 8)]);
+    assert!(is_woken(&second) && !is_woken(&first));
+    drop((first, second));
+    assert!(wake.begin_call().is_empty(), "nobody is parked");
+}
+
+#[test]
+fn a_partition_stays_watched_between_two_fetches() {
+    let wake = wake();
+    let other = parked(&wake, 0, 0);
+    drop(parked(&wake, 1, 5));
+    let call = wake.begin_call();
+    assert_eq!(watched(&call), [(0, 0), (1, 5)]);
+    // Parked again while it is watched: no reason to interrupt.
+    let again = parked(&wake, 1, 5);
+    assert!(wake.lock().call == Call::Running);
+    drop(again);
+    // It moves while nobody waits for it: left out, or it would end each call at once.
+    let moved = call.iter().position(|p| p.partition == 1).unwrap();
+    wake.end_call(&call, &[(moved, 6)]);
+    assert_eq!(watched(&wake.begin_call()), [(0, 0)]);
+    let again = parked(&wake, 1, 6);
+    assert!(
+        wake.lock().call == Call::Stale,
+        "the running call misses it"
+    );
+    wake.end_call(&[], &[]);
+    assert_eq!(watched(&wake.begin_call()), [(0, 0), (1, 6)]);
+    drop((other, again));
+}
+
+#[test]
+fn what_is_appended_here_wakes_at_once() {
+    let wake = wake();
+    let early = wake.subscribe(vec![subject(0)]);
+    wake.appended(&TopicRef::Name("t".into()), Some(0));
+    early.park(&[found(0)], true);
+    assert!(is_woken(&early), "appended between its look and its wait");
+    let (first, second) = (parked(&wake, 0, 0), parked(&wake, 1, 0));
+    let id = Uuid::from_u128(1);
+    wake.appended(&TopicRef::Id(id), Some(1));
+    assert!(!is_woken(&second), "the id's name is not known");
+    wake.learn_name(id, "t");
+    wake.appended(&TopicRef::Id(id), Some(1));
+    assert!(is_woken(&second) && !is_woken(&first));
+    wake.appended(&TopicRef::Name("t".into()), None);
+    assert!(is_woken(&first) && is_woken(&second), "routed by key");
+}
+
+#[test]
+fn tails_are_remembered_until_they_move() {
+    let wake = wake();
+    let tails = |offset: i64| {
+        let parking = wake.subscribe(vec![subject(0)]);
+        parking.known_tails(std::iter::once(offset)).is_some()
+    };
+    assert!(!tails(5));
+    let parking = parked(&wake, 0, 5);
+    assert!(tails(5) && !tails(4) && !tails(6));
+    wake.appended(&TopicRef::Name("t".into()), Some(0));
+    assert!(!tails(5));
+    parking.park(&[found(6)], true);
+    assert!(tails(6));
+    let call = wake.begin_call();
+    wake.end_call(&call, &[(0, 7)]);
+    assert!(!tails(6) && !tails(7));
+    parking.park(&[found(7)], true);
+    wake.distrust();
+    assert!(!tails(7));
+    let by_id = Subject {
+        topic_id: Some(Uuid::from_u128(1)),
+        ..subject(0)
+    };
+    parking.park(&[found(7)], true);
+    let by_id = wake.subscribe(vec![by_id]);
+    assert!(
+        by_id.known_tails(std::iter::once(7)).is_none(),
+        "not asked for by id yet"
+    );
+}
+
+#[test]
+fn a_topic_made_again_does_not_keep_its_fetches_spinning() {
+    let wake = wake();
+    let old = parked(&wake, 0, 1000);
+    let call = wake.begin_call();
+    let new = parked(&wake, 0, 0);
+    // One look more, since somebody seemed to know more; then it is believed.
+    assert!(is_woken(&new));
+    new.park(&[found(0)], true);
+    assert!(!is_woken(&new));
+    assert!(
+        wake.lock().call == Call::Stale,
+        "the call waits for the old watermark"
+    );
+    wake.end_call(&call, &[]);
+    assert_eq!(watched(&wake.begin_call()), [(0, 0)]);
+    drop(old);
+}
+
+#[test]
+fn a_partition_that_is_gone_wakes_and_is_left_alone() {
+    let wake = wake();
+    let parking = parked(&wake, 0, 5);
+    let call = wake.begin_call();
+    wake.end_call(&call, &[(0, -1)]);
+    assert!(is_woken(&parking));
+    drop(parking);
+    let other = parked(&wake, 1, 0);
+    let gone = |call: &[WatchedPartition]| call.iter().any(|p| p.partition == 0);
+    let call = wake.begin_call();
+    if gone(&call) {
+        let index = call.iter().position(|p| p.partition == 0).unwrap();
+        wake.end_call(&call, &[(index, -1)]);
+    }
+    assert!(!gone(&wake.begin_call()));
+    drop(other);
+}
