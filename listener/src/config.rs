@@ -71,6 +71,7 @@ pub struct Config {
           value_name = "SECONDS", value_parser = seconds)]
     pub idle_timeout: Duration,
 
+    /// Plain lines, or one JSON object a line.
     #[arg(long, env = "PG_KAFKA_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 

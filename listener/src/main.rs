@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     start_logs(&config);
+    raise_file_limit();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -55,6 +56,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let result = run(config, shutdown).await;
     watcher.abort();
     result
+}
+
+/// Each client takes a file descriptor, and the usual soft limit of 1024 would be met by
+/// the database sessions as well.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
+    }
 }
 
 fn start_logs(config: &Config) {

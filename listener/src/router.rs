@@ -142,6 +142,14 @@ mod tests {
     use kafka_protocol::messages::ApiKey;
 
     #[test]
+    fn the_readme_shows_this_table() {
+        let readme = include_str!("../../README.md");
+        for line in markdown_table().lines() {
+            assert!(readme.contains(line), "README.md lacks {line}");
+        }
+    }
+
+    #[test]
     fn the_table_is_sorted_and_within_what_can_be_decoded() {
         assert!(APIS.is_sorted_by_key(|api| api.key));
         for api in APIS {

@@ -12,6 +12,7 @@ use common::{
     Cluster, Env, Listener, PATIENCE, Raw, Sql, batch, eventually, free_port, produce_request,
 };
 use kafka_core::code;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::Decodable;
 use rdkafka::config::ClientConfig;
@@ -326,4 +327,49 @@ fn a_listener_may_start_before_its_database() {
     eventually("the database is there", || {
         raw.produce("late", -1, &[(0, batch(&["v"]))])[0].error_code == code::NONE
     });
+}
+
+#[test]
+fn the_listener_follows_a_failover() {
+    let env = Env::own("", &[]);
+    env.create_topic("followed", 1);
+    let standby = env.cluster.standby("").unwrap();
+    let host = |cluster: &Cluster| {
+        let conninfo = cluster.conninfo();
+        let host = conninfo.split_whitespace().next().unwrap();
+        host.trim_start_matches("host=").to_owned()
+    };
+    let both = format!(
+        "host={},{} user=postgres dbname=postgres target_session_attrs=read-write",
+        host(&standby),
+        host(&env.cluster)
+    );
+    let listener = Listener::start(&both, &["--log-format", "json"]);
+    let mut raw = Raw::connect(&listener.address);
+    for number in 0..20 {
+        let produced = raw.produce("followed", -1, &[(0, batch(&["before"]))]);
+        assert_eq!(
+            (produced[0].error_code, produced[0].base_offset),
+            (0, number)
+        );
+    }
+    let asked = || {
+        let topic = MetadataRequestTopic::default().with_name(Some(common::name("followed")));
+        MetadataRequest::default().with_topics(Some(vec![topic]))
+    };
+    let epoch = raw.call(9, &asked()).topics[0].partitions[0].leader_epoch;
+    env.cluster.stop("fast").unwrap();
+    let produced = raw.produce("followed", -1, &[(0, batch(&["nobody leads"]))]);
+    assert!(RETRIABLE.contains(&produced[0].error_code));
+    Sql::connect(&standby).run("SELECT pg_promote()");
+    eventually("the standby is found", || {
+        let produced = raw.produce("followed", -1, &[(0, batch(&["after"]))]);
+        produced[0].error_code == code::NONE
+    });
+    eventually("the leader epoch has grown", || {
+        raw.call(9, &asked()).topics[0].partitions[0].leader_epoch > epoch
+    });
+    let stored = Sql::connect(&standby).value("SELECT count(*) FROM kafka.records('followed')");
+    assert_eq!(stored, "21");
+    assert!(listener.log().lines().all(|line| line.starts_with('{')));
 }
