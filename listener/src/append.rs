@@ -141,7 +141,12 @@ impl Worker {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, requests = round.len(), "produce failed");
+                // Of a database that is away the connector has spoken once.
+                if matches!(error, DbError::Away { .. }) {
+                    tracing::debug!(%error, requests = round.len(), "produce refused");
+                } else {
+                    tracing::warn!(%error, requests = round.len(), "produce failed");
+                }
                 let refused = refuse(&error);
                 for job in round {
                     let refused = vec![refused.clone(); job.batches.len()];
@@ -239,6 +244,5 @@ pub fn refusal(error_code: i16, error_message: Option<String>) -> Produced {
         base_offset: -1,
         log_append_time: -1,
         log_start_offset: -1,
-        partition: -1,
     }
 }

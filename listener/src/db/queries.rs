@@ -50,7 +50,7 @@ impl Query {
             }
             Self::ProduceBatches => {
                 "SELECT idx, error_code, error_message, base_offset, log_append_time, \
-                 log_start_offset, partition FROM kafka.produce_batches($1::text[], $2::int4[], \
+                 log_start_offset FROM kafka.produce_batches($1::text[], $2::int4[], \
                  $3::bytea[], $4::uuid[], $5::int2)"
             }
             Self::FetchBatches => {
@@ -155,8 +155,6 @@ pub struct Produced {
     pub base_offset: i64,
     pub log_append_time: i64,
     pub log_start_offset: i64,
-    /// Where the records went: differs from the partition asked for where that was -1.
-    pub partition: i32,
 }
 
 #[derive(Debug, Clone)]
@@ -232,11 +230,7 @@ fn by_index<T>(
         let slot = found
             .get_mut(index(row)?)
             .ok_or_else(|| unexpected("an idx beyond the call's arrays"))?;
-        // Records routed by key are reported once per partition: the first stands for
-        // the element unless a later one failed.
-        if slot.is_none() {
-            *slot = Some(read(row)?);
-        }
+        *slot = Some(read(row)?);
     }
     found
         .into_iter()
@@ -349,7 +343,6 @@ impl Session {
                 base_offset: column::<Option<i64>>(row, 3)?.unwrap_or(-1),
                 log_append_time: column::<Option<i64>>(row, 4)?.unwrap_or(-1),
                 log_start_offset: column::<Option<i64>>(row, 5)?.unwrap_or(-1),
-                partition: column::<Option<i32>>(row, 6)?.unwrap_or(-1),
             })
         })
     }
