@@ -66,6 +66,7 @@ public final class Client {
             case "monotonic" -> monotonic(args[2], Integer.parseInt(args[3]));
             case "admin" -> admin(args[2]);
             case "positions" -> positions(args[2]);
+            case "seek" -> seek(args[2], Long.parseLong(args[3]));
             case "tail" -> tail(args[2]);
             case "idempotent" -> idempotent(args[2]);
             case "acks" -> acks(args[2], args[3]);
@@ -419,6 +420,17 @@ public final class Client {
                 }
                 same(found.get(0).offset(), 0L, "offset after a reset to the earliest");
             }
+        }
+    }
+
+    /** Prints offset and value of the first record found at an offset of partition 0. */
+    private static void seek(String topic, long offset) {
+        var partition = new TopicPartition(topic, 0);
+        try (var consumer = consumer("auto.offset.reset", "none")) {
+            consumer.assign(List.of(partition));
+            consumer.seek(partition, offset);
+            var found = consumer.poll(Duration.ofSeconds(10)).records(partition);
+            System.out.println(found.get(0).offset() + " " + new String(found.get(0).value(), StandardCharsets.UTF_8));
         }
     }
 

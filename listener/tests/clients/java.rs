@@ -1,0 +1,354 @@
+//! Apache Kafka's Java client and its command line tools.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::common::Env;
+use crate::install::{downloads, once, or_skip, sources, step};
+use crate::run::{Client, run};
+use crate::{
+    CODECS, RECORDS, keys_go_where_sql_sends_them, records_come_back, stored_codecs,
+    text_comes_back_in_every_codec, text_file, topics_are_administered,
+};
+
+/// Small and soon started.
+const FLAGS: [&str; 6] = [
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dfile.encoding=UTF-8",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-cp",
+];
+
+fn client() -> Option<Client> {
+    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
+    let jars = downloads("java").join("jars");
+    let classes = downloads("java").join("classes");
+    let source = sources("java").join("Client.java");
+    let all_jars = format!("{}/*", jars.display());
+    let installed = INSTALLED.get_or_init(|| {
+        let pom = sources("java").join("pom.xml");
+        once(&jars, std::slice::from_ref(&pom), || {
+            step(
+                Command::new("mvn")
+                    .args(["-q", "-B", "dependency:copy-dependencies", "-f"])
+                    .arg(&pom)
+                    .arg(format!(
+                        "-Dmaven.repo.local={}",
+                        downloads("maven").display()
+                    ))
+                    .arg(format!("-DoutputDirectory={}", jars.display())),
+            )
+        })?;
+        step(Command::new("javac").arg("-version"))?;
+        once(&classes, std::slice::from_ref(&source), || {
+            let mut compile = Command::new("javac");
+            compile.args(["-nowarn", "-encoding", "UTF-8", "-cp", &all_jars, "-d"]);
+            run(compile.arg(&classes).arg(&source), "");
+            Ok(())
+        })
+    });
+    or_skip(installed.clone())?;
+    let class_path = format!("{}:{all_jars}", classes.display());
+    let mut program = vec!["java".to_owned()];
+    program.extend(FLAGS.map(str::to_owned));
+    program.extend([class_path, "Client".to_owned()]);
+    Some(Client {
+        name: "java",
+        program,
+    })
+}
+
+fn with_client(test: impl FnOnce(&Client)) {
+    if let Some(client) = client() {
+        test(&client);
+    }
+}
+
+/// One of Apache Kafka's tools, as its scripts call it.
+fn tool(client: &Client, env: &Env, class: &str, arguments: &[&str]) -> Command {
+    let mut tool = Command::new(&client.program[0]);
+    tool.args(&client.program[1..client.program.len() - 1]);
+    tool.arg(format!("org.apache.kafka.tools.{class}"));
+    tool.args(["--bootstrap-server", &env.listener.address]);
+    tool.args(arguments);
+    tool
+}
+
+#[test]
+fn java_text_comes_back_in_every_codec() {
+    with_client(text_comes_back_in_every_codec);
+}
+
+#[test]
+fn java_records_come_back() {
+    with_client(|client| records_come_back(client, &RECORDS));
+}
+
+#[test]
+fn java_keys_go_where_sql_sends_them() {
+    with_client(keys_go_where_sql_sends_them);
+}
+
+#[test]
+fn java_administers_topics() {
+    with_client(topics_are_administered);
+}
+
+#[test]
+fn console_tools_carry_a_text_file() {
+    with_client(|client| {
+        let env = Env::shared();
+        let text = std::fs::read(text_file()).unwrap();
+        let topic = ["--topic", "java-console"];
+        // The topic is created by the first record.
+        run(&mut tool(client, &env, "ConsoleProducer", &topic), &text);
+        let count = env.stored("java-console").to_string();
+        let consume = ["--partition", "0", "--offset", "earliest", "--max-messages"];
+        let consume = [&topic[..], &consume, &[&count]].concat();
+        let mut consumer = tool(client, &env, "consumer.ConsoleConsumer", &consume);
+        assert!(run(&mut consumer, "").stdout.as_bytes() == text);
+    });
+}
+
+/// Idempotence is on by default. A warning would tell of a batch sent again.
+#[test]
+fn performance_tool_sends_each_record_once_in_every_codec() {
+    const RECORDS: &str = "100000";
+    with_client(|client| {
+        let env = Env::shared();
+        for codec in CODECS {
+            let topic = format!("java-performance-{codec}");
+            env.create_topic(&topic, 3);
+            let compression = format!("compression.type={codec}");
+            let arguments = ["--topic", &topic, "--num-records", RECORDS];
+            let load = ["--throughput", "-1", "--payload-monotonic"];
+            let setting = ["--command-property", &compression];
+            let arguments = [&arguments[..], &load, &setting].concat();
+            let mut performance = tool(client, &env, "ProducerPerformance", &arguments);
+            let said = run(&mut performance, "");
+            assert!(!said.stderr.contains("WARN"), "{}", said.stderr);
+            client.run(&env, "monotonic", &[&topic, RECORDS], "");
+            assert!(stored_codecs(&env, &topic).contains(&codec), "{topic}");
+        }
+    });
+}
+
+#[test]
+fn topic_tools_create_list_alter_and_delete() {
+    with_client(|client| {
+        let env = Env::shared();
+        let topic = "java-tools";
+        let topics =
+            |arguments: &[&str]| run(&mut tool(client, &env, "TopicCommand", arguments), "").stdout;
+        let config = "compression.type=zstd";
+        let create = ["--create", "--partitions", "3", "--config", config];
+        let said = topics(&[&create[..], &["--topic", topic]].concat());
+        assert_eq!(said.trim(), "Created topic java-tools.");
+        assert!(topics(&["--list"]).lines().any(|listed| listed == topic));
+        topics(&["--alter", "--topic", topic, "--partitions", "4"]);
+        let row = "SELECT partitions, config->>'compression.type' FROM kafka.topics";
+        let row = env.sql().rows(&format!("{row} WHERE topic = '{topic}'"));
+        assert_eq!((row[0].get(0), row[0].get(1)), (Some("4"), Some("zstd")));
+
+        env.sql().run(
+            "SELECT kafka.produce('java-tools', 'v', partition => p,
+                 \"timestamp\" => to_timestamp(10 - n))
+             FROM generate_series(0, 3) p, generate_series(1, p) n ORDER BY p, n",
+        );
+        for (time, offsets) in [
+            ("latest", [0, 1, 2, 3].map(Some)),
+            ("earliest", [0; 4].map(Some)),
+            ("max-timestamp", [None, Some(0), Some(0), Some(0)]),
+            ("8500", [None, Some(0), Some(0), Some(0)]),
+            ("9500", [None; 4]),
+        ] {
+            let arguments = ["--topic", topic, "--time", time];
+            let said = run(&mut tool(client, &env, "GetOffsetShell", &arguments), "").stdout;
+            let expected = offsets.iter().enumerate();
+            let expected = expected.filter_map(|(partition, offset)| {
+                offset.map(|offset| format!("{topic}:{partition}:{offset}\n"))
+            });
+            assert_eq!(said, expected.collect::<String>(), "at {time}");
+        }
+        topics(&["--delete", "--topic", topic]);
+        assert!(!topics(&["--list"]).contains(topic));
+    });
+}
+
+#[test]
+#[ignore = "the tool wants DescribeConfigs, which is not served"]
+fn topic_tool_describes() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-described", 2);
+        let arguments = ["--describe", "--topic", "java-described"];
+        let said = run(&mut tool(client, &env, "TopicCommand", &arguments), "").stdout;
+        assert!(said.contains("PartitionCount: 2"), "{said}");
+        assert_eq!(said.matches("Leader: 1").count(), 2, "{said}");
+    });
+}
+
+/// Seeks, ends, lags, times and resets, in both isolation levels.
+#[test]
+fn java_consumer_finds_positions() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-positions", 1);
+        let sql = env.sql();
+        let produce = |from: i32, to: i32| {
+            format!(
+                "SELECT kafka.produce('java-positions', n::text, \"timestamp\" =>
+                     to_timestamp(1000 + n)) FROM generate_series({from}, {to}) n"
+            )
+        };
+        sql.run(&produce(0, 29));
+        sql.run(&format!("BEGIN; {}; ROLLBACK", produce(500, 600)));
+        sql.run(&format!(
+            "BEGIN; {}; SAVEPOINT s; {}; ROLLBACK TO s; {}; COMMIT",
+            produce(30, 49),
+            produce(700, 710),
+            produce(50, 99),
+        ));
+        client.run(&env, "positions", &["java-positions"], "");
+    });
+}
+
+/// What was given offsets and then rolled back is in neither isolation level, and its
+/// offsets lead to the next record.
+#[test]
+fn java_consumer_steps_over_rolled_back_offsets() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-gaps", 1);
+        let sql = env.sql();
+        let produce = |value| format!("SELECT kafka.produce('java-gaps', '{value}')");
+        sql.run(&produce("before"));
+        let rolled_back = produce("rolled back");
+        sql.run(&format!(
+            "BEGIN; {rolled_back}; SELECT kafka.flush(); ROLLBACK"
+        ));
+        sql.run(&produce("after"));
+        for isolation in ["read_committed", "read_uncommitted"] {
+            let said = client.run(&env, "read", &["java-gaps", isolation], "");
+            let values = said.lines().map(|line| line.split(' ').nth(2));
+            let expected = [Some("x6265666f7265"), Some("x6166746572")];
+            assert_eq!(values.collect::<Vec<_>>(), expected, "{isolation}");
+        }
+        let said = client.run(&env, "seek", &["java-gaps", "1"], "");
+        assert_eq!(said, "2 after\n");
+    });
+}
+
+/// A consumer that waits gets what SQL commits at once, and nothing before.
+#[test]
+fn sql_commits_wake_a_java_consumer() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-tail", 1);
+        let mut tail = client
+            .command(&env, "tail", &["java-tail"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+        let mut next = || lines.next().unwrap().unwrap();
+        assert_eq!(next(), "ready");
+        let sql = env.sql();
+        for value in ["one", "two", "three"] {
+            let produce = format!("SELECT kafka.produce('java-tail', '{value}')");
+            sql.run(&format!("BEGIN; {produce}"));
+            std::thread::sleep(Duration::from_millis(300));
+            let start = Instant::now();
+            sql.run("COMMIT");
+            assert_eq!(next(), value);
+            // The consumer asks the server to hold its answer for 20 seconds.
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(5), "{value} after {took:?}");
+        }
+        assert!(tail.wait().unwrap().success());
+    });
+}
+
+#[test]
+fn java_idempotent_producer_keeps_order_with_five_requests_under_way() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-idempotent", 4);
+        let mut command = client.command(&env, "idempotent", &["java-idempotent"]);
+        let said = run(&mut command, "");
+        assert!(!said.stderr.contains("WARN"), "{}", said.stderr);
+    });
+}
+
+#[test]
+fn java_producers_with_any_acks() {
+    with_client(|client| {
+        let env = Env::shared();
+        for acks in ["0", "1", "all"] {
+            let topic = format!("java-acks-{acks}");
+            env.create_topic(&topic, 3);
+            client.run(&env, "acks", &[&topic, acks], "");
+        }
+    });
+}
+
+#[test]
+fn sixteen_synchronous_java_producers() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-synchronous", 2);
+        client.run(&env, "synchronous", &["java-synchronous"], "");
+    });
+}
+
+#[test]
+fn java_records_of_a_megabyte() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-sizes", 1);
+        client.run(&env, "sizes", &["java-sizes"], "");
+    });
+}
+
+#[test]
+fn java_producer_creates_topics_and_a_consumer_need_not() {
+    with_client(|client| {
+        client.run(&Env::shared(), "auto_create", &["java-auto-create"], "");
+    });
+}
+
+#[test]
+fn java_clients_follow_a_topic_created_again() {
+    with_client(|client| {
+        client.run(&Env::shared(), "recreate", &["java-recreate"], "");
+    });
+}
+
+/// A user must learn at once that something is not served, not wait for a timeout.
+#[test]
+fn java_is_told_what_is_not_served() {
+    with_client(|client| {
+        let env = Env::shared();
+        env.create_topic("java-unsupported", 1);
+        for (what, error) in [
+            ("transaction", "TransactionalIdAuthorizationException"),
+            ("subscribe", "UnsupportedVersionException"),
+            ("subscribe_new_protocol", "UnsupportedVersionException"),
+            ("commit", "UnsupportedVersionException"),
+            ("describe_configs", "UnsupportedVersionException"),
+            ("list_groups", "UnsupportedVersionException"),
+            ("describe_acls", "UnsupportedVersionException"),
+            ("authorized_operations", "done"),
+        ] {
+            let said = client.run(&env, "unsupported", &["java-unsupported", what], "");
+            let (took_ms, outcome) = said.split_once(' ').unwrap();
+            assert!(outcome.starts_with(error), "{what}: {said}");
+            let took_ms: u64 = took_ms.parse().unwrap();
+            assert!(took_ms < 15_000, "{what}: {said}");
+        }
+    });
+}
