@@ -115,6 +115,16 @@ pub(crate) fn flush() -> Vec<Flushed> {
     let subtransaction = unsafe { pg_sys::GetCurrentSubTransactionId() };
     let (batches, topics) = PENDING
         .with_borrow_mut(|pending| (pending.buffer.take(subtransaction), pending.topics.clone()));
+    // A commit has no active snapshot any more, and PostgreSQL 18 asserts one for every
+    // insert into a table that has a TOAST table.
+    // SAFETY: popped below, or by abort.
+    let pushed = unsafe {
+        let missing = !pg_sys::ActiveSnapshotSet();
+        if missing {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        missing
+    };
     let mut flushed = Vec::new();
     for ((number, partition), builders) in batches {
         // The transaction may have dropped the topic after producing to it.
@@ -135,6 +145,10 @@ pub(crate) fn flush() -> Vec<Flushed> {
                 record_count: builder.count(),
             });
         }
+    }
+    if pushed {
+        // SAFETY: pushed above.
+        unsafe { pg_sys::PopActiveSnapshot() };
     }
     flushed
 }
