@@ -141,11 +141,11 @@ impl Connector {
             }
         });
         // The log's rules assume read committed; a plan for given values would copy the
-        // batches into itself; the rest undoes what an administrator may have set for
-        // people's sessions.
+        // batches into itself; an answer of usual size should not pass through a temporary
+        // file; the rest undoes what an administrator may have set for people's sessions.
         let settings = format!(
             "SET default_transaction_isolation = 'read committed'; \
-             SET plan_cache_mode = force_generic_plan; \
+             SET plan_cache_mode = force_generic_plan; SET work_mem = '64MB'; \
              SET statement_timeout = {}; SET idle_session_timeout = 0",
             STATEMENT_TIMEOUT.as_millis()
         );
