@@ -232,7 +232,11 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = run(Command::new("kill").arg(self.child.id().to_string()));
+        // The shell's own kill: a minimal Debian has no other.
+        let pid = self.child.id().to_string();
+        if run(Command::new("sh").args(["-c", "kill \"$0\"", &pid])).is_err() {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
         let _ = std::fs::remove_file(self.log_file());
     }
