@@ -1,16 +1,18 @@
+import java.io.BufferedOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
+import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
@@ -18,7 +20,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.CreateTopicsOptions;
 import org.apache.kafka.clients.admin.DescribeTopicsOptions;
@@ -31,20 +32,25 @@ import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicCollection;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidReplicaAssignmentException;
+import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicIdException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
@@ -72,6 +78,8 @@ public final class Client {
             case "acks" -> acks(args[2], args[3]);
             case "synchronous" -> synchronous(args[2]);
             case "sizes" -> sizes(args[2]);
+            case "split" -> split(args[2]);
+            case "append_time" -> appendTime(args[2]);
             case "auto_create" -> autoCreate(args[2]);
             case "recreate" -> recreate(args[2]);
             case "unsupported" -> unsupported(args[2], args[3]);
@@ -82,13 +90,11 @@ public final class Client {
     // Clients
 
     private static KafkaProducer<byte[], byte[]> producer(Object... settings) {
-        return new KafkaProducer<>(
-            properties(settings), new ByteArraySerializer(), new ByteArraySerializer());
+        return new KafkaProducer<>(properties(settings), new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     private static KafkaConsumer<byte[], byte[]> consumer(Object... settings) {
-        return new KafkaConsumer<>(
-            properties(settings), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        return new KafkaConsumer<>(properties(settings), new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
     private static Admin newAdmin(Object... settings) {
@@ -225,22 +231,19 @@ public final class Client {
             }
         }
         byte[][] found = new byte[lines.size()][];
-        int[] last = new int[read(topic, "read_committed").stream().mapToInt(ConsumerRecord::partition).max().orElse(0) + 1];
-        Arrays.fill(last, -1);
-        for (var record : read(topic, "read_uncommitted")) {
+        Map<Integer, Integer> last = new HashMap<>();
+        for (var record : read(topic, "read_committed")) {
             int number = number(record.key());
             check(found[number] == null, "line " + number + " once");
-            check(last[record.partition()] < number, "line " + number + " in order");
-            last[record.partition()] = number;
+            Integer before = last.put(record.partition(), number);
+            check(before == null || before < number, "line " + number + " after " + before);
             found[number] = record.value();
         }
-        try (var writer = Files.newOutputStream(out)) {
-            var buffer = new java.io.BufferedOutputStream(writer);
+        try (var writer = new BufferedOutputStream(Files.newOutputStream(out))) {
             for (byte[] line : found) {
-                buffer.write(line);
-                buffer.write('\n');
+                writer.write(line);
+                writer.write('\n');
             }
-            buffer.flush();
         }
     }
 
@@ -301,7 +304,7 @@ public final class Client {
             check(!admin.listTopics().names().get().contains(topic), "nothing created by validateOnly");
             var created = admin.createTopics(List.of(
                 new NewTopic(topic, 3, (short) 1).configs(Map.of("compression.type", "zstd", "max.message.bytes", "100000")),
-                new NewTopic(other, java.util.Optional.empty(), java.util.Optional.empty())));
+                new NewTopic(other, Optional.empty(), Optional.empty())));
             created.all().get();
             same(created.numPartitions(topic).get(), 3, "partitions told when created");
             same(created.replicationFactor(topic).get(), 1, "replication factor told when created");
@@ -311,10 +314,10 @@ public final class Client {
             fails(TopicExistsException.class, topic, () -> admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get());
             fails(InvalidTopicException.class, "", () -> admin.createTopics(List.of(new NewTopic("no/slash", 1, (short) 1))).all().get());
             fails(InvalidPartitionsException.class, "", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", 0, (short) 1))).all().get());
-            fails(org.apache.kafka.common.errors.ApiException.class, "partitions", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", Integer.MAX_VALUE, (short) 1))).all().get());
-            fails(org.apache.kafka.common.errors.InvalidReplicationFactorException.class, "", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", 1, (short) 3))).all().get());
+            fails(ApiException.class, "partitions", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", Integer.MAX_VALUE, (short) 1))).all().get());
+            fails(InvalidReplicationFactorException.class, "", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", 1, (short) 3))).all().get());
             fails(InvalidReplicaAssignmentException.class, "", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", Map.of(0, List.of(1, 2, 3))))).all().get());
-            fails(org.apache.kafka.common.errors.InvalidConfigurationException.class, "no.such.config", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", 1, (short) 1).configs(Map.of("no.such.config", "1")))).all().get());
+            fails(InvalidConfigurationException.class, "no.such.config", () -> admin.createTopics(List.of(new NewTopic(prefix + "_c", 1, (short) 1).configs(Map.of("no.such.config", "1")))).all().get());
 
             // List and describe
             check(admin.listTopics().names().get().containsAll(Set.of(topic, other)), "both topics listed");
@@ -521,7 +524,7 @@ public final class Client {
     /** Large records: up to max.message.bytes (1048588), and larger than what a consumer asks for. */
     private static void sizes(String topic) throws Exception {
         byte[] large = new byte[1_000_000];
-        new java.util.Random(1).nextBytes(large);
+        new Random(1).nextBytes(large);
         try (var producer = producer("max.request.size", 8 << 20)) {
             producer.send(new ProducerRecord<>(topic, utf8("before"))).get();
             producer.send(new ProducerRecord<>(topic, large)).get();
@@ -542,9 +545,41 @@ public final class Client {
         }
     }
 
+    /** Batches beyond the topic's limit: told so, the producer halves them until they fit. */
+    private static void split(String topic) throws Exception {
+        int count = 2000;
+        try (var producer = producer("batch.size", 100_000, "linger.ms", 100)) {
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                sent.add(producer.send(new ProducerRecord<>(topic, new byte[200], utf8(i))));
+            }
+            for (var future : sent) {
+                check(future.get().hasOffset(), "an offset");
+            }
+        }
+        monotonic(topic, count);
+    }
+
+    /** On a topic with message.timestamp.type=LogAppendTime, what the producer says does not count. */
+    private static void appendTime(String topic) throws Exception {
+        long start = System.currentTimeMillis();
+        List<Long> told = new ArrayList<>();
+        for (String codec : List.of("none", "lz4")) {
+            try (var producer = producer("compression.type", codec)) {
+                told.add(producer.send(new ProducerRecord<>(topic, 0, 5L, null, utf8("value"))).get().timestamp());
+            }
+        }
+        check(told.get(0) >= start && told.get(1) <= System.currentTimeMillis(), "the time of the append: " + told);
+        var records = read(topic, "read_committed");
+        same(records.stream().map(ConsumerRecord::timestamp).toList(), told, "timestamps");
+        for (var record : records) {
+            same(record.timestampType(), TimestampType.LOG_APPEND_TIME, "type");
+        }
+    }
+
     private static void autoCreate(String topic) throws Exception {
         try (var consumer = consumer("allow.auto.create.topics", false, "default.api.timeout.ms", 3000)) {
-            fails(org.apache.kafka.common.errors.TimeoutException.class, "", () -> {
+            fails(TimeoutException.class, "", () -> {
                 var partition = new TopicPartition(topic, 0);
                 consumer.assign(List.of(partition));
                 return consumer.position(partition);
@@ -636,7 +671,7 @@ public final class Client {
             };
             case "describe_acls" -> () -> {
                 try (var admin = newAdmin()) {
-                    return admin.describeAcls(org.apache.kafka.common.acl.AclBindingFilter.ANY).values().get();
+                    return admin.describeAcls(AclBindingFilter.ANY).values().get();
                 }
             };
             case "authorized_operations" -> () -> {
