@@ -112,7 +112,10 @@ impl Connector {
                 Ok(session)
             }
             Err(error) => {
-                let reason = error.to_string();
+                let reason = match &error {
+                    DbError::Away { reason } => reason.clone(),
+                    other => other.to_string(),
+                };
                 if backoff.until.is_none() || backoff.reason != reason {
                     tracing::warn!(?role, %reason, "cannot open a database session");
                 }
