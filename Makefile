@@ -23,6 +23,3 @@ stress:
 bench: BENCH_ARGS ?=
 bench:
 	@.ci/measure bench $(BENCH_ARGS)
-
-# Command line variables reach the scripts through the environment.
-export PGPORT KAFKA_PORT PG_MAJOR
