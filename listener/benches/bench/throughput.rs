@@ -29,7 +29,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         let mut rates: Vec<(String, Vec<f64>)> = Vec::new();
         for round in 0..bench.rounds {
             let mut way = 0;
-            let mut note = |what: &str, took: Duration| {
+            let mut note = |what: &str, count: usize, took: Duration| {
                 if round == 0 {
                     rates.push((what.to_owned(), Vec::new()));
                 }
@@ -42,31 +42,42 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             client
                 .batch_execute("drop table if exists plain; create table plain (value text)")
                 .await?;
-            note("COPY in", copy_in(&client, &values, count).await?);
-            note("COPY out", copy_out(&client).await?);
+            note("COPY in", count, copy_in(&client, &values, count).await?);
+            note("COPY out", count, copy_out(&client).await?);
             note(
                 "kafka.produce, one statement",
+                count,
                 sql_produce(&client, size, count).await?,
             );
             for (batch, bytes) in BATCHES {
-                let topic = format!("wire-{size}-{bytes}-{round}");
-                client
-                    .execute("select kafka.create_topic($1, 1)", &[&topic])
-                    .await?;
-                let address = bench.listener.address.clone();
-                let (values, named) = (values.clone(), topic.clone());
-                let (produced, fetched) = tokio::task::spawn_blocking(move || -> Result<_> {
-                    Ok((
-                        produce(&address, &named, &values, count, bytes)?,
-                        fetch(&address, &named, count, bytes)?,
-                    ))
-                })
-                .await??;
-                note(&format!("wire produce, {batch} batches"), produced);
-                note(&format!("wire fetch, {batch} batches"), fetched);
-                client
-                    .execute("select kafka.delete_topic($1)", &[&topic])
-                    .await?;
+                // With idempotence librdkafka keeps one request of a partition in flight.
+                for (kind, idempotent, count) in
+                    [("", false, count), (", idempotent", true, count / 8)]
+                {
+                    let topic = format!("wire-{size}-{bytes}-{idempotent}-{round}");
+                    client
+                        .execute("select kafka.create_topic($1, 1)", &[&topic])
+                        .await?;
+                    let address = bench.listener.address.clone();
+                    let (values, named) = (values.clone(), topic.clone());
+                    let (produced, fetched) = tokio::task::spawn_blocking(move || -> Result<_> {
+                        let produced =
+                            produce(&address, &named, &values, count, bytes, idempotent)?;
+                        Ok((produced, fetch(&address, &named, count, bytes)?))
+                    })
+                    .await??;
+                    note(
+                        &format!("wire produce, {batch} batches{kind}"),
+                        count,
+                        produced,
+                    );
+                    if !idempotent {
+                        note(&format!("wire fetch, {batch} batches"), count, fetched);
+                    }
+                    client
+                        .execute("select kafka.delete_topic($1)", &[&topic])
+                        .await?;
+                }
             }
             // Each round starts from a quiet server.
             client.batch_execute("checkpoint").await?;
@@ -153,15 +164,19 @@ fn produce(
     values: &[Bytes],
     count: usize,
     batch: usize,
+    idempotent: bool,
 ) -> Result<Duration> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address)
-        .set("enable.idempotence", "true")
+        .set("enable.idempotence", idempotent.to_string())
         .set("batch.size", batch.to_string())
         .set("batch.num.messages", "1000000")
-        .set("linger.ms", "20")
         .set("queue.buffering.max.messages", "500000")
         .create()?;
+    // Connecting and getting a producer id is not what is measured.
+    let warm: BaseRecord<'_, (), [u8]> = BaseRecord::to(topic).partition(0).payload(b"warm");
+    producer.send(warm).map_err(|(error, _)| error)?;
+    producer.flush(Duration::from_mins(2))?;
     let started = Instant::now();
     for value in values.iter().cycle().take(count) {
         let mut record: BaseRecord<'_, (), [u8]> =
