@@ -322,11 +322,27 @@ pub(crate) fn last_batch<T>(
 struct PartitionLock(pg_sys::LOCKTAG);
 
 impl PartitionLock {
+    /// Tries for a moment before it queues up: the lock is held so briefly that giving the
+    /// processor to its holder is cheaper than being put to sleep and woken.
     fn acquire(topic_number: i32, partition: i32) -> Self {
+        const ATTEMPTS: usize = 200;
         let tag =
             super::server::lock_tag(topic_number, partition, super::server::LockKind::Partition);
-        // SAFETY: a transaction-level lock; released by `release`, or by abort.
-        unsafe { pg_sys::LockAcquire(&raw const tag, pg_sys::ExclusiveLock as i32, false, false) };
+        for attempt in 0..=ATTEMPTS {
+            // SAFETY: a transaction-level lock; released by `release`, or by abort.
+            let result = unsafe {
+                pg_sys::LockAcquire(
+                    &raw const tag,
+                    pg_sys::ExclusiveLock as i32,
+                    false,
+                    attempt < ATTEMPTS,
+                )
+            };
+            if result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+                break;
+            }
+            std::thread::yield_now();
+        }
         Self(tag)
     }
 
