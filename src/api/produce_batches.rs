@@ -10,7 +10,6 @@ use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
 use kafka_core::producer::{ProducerState, SequenceVerdict, check_sequence};
 use kafka_core::record::HeaderRef;
-use kafka_core::topic::CompressionType;
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
@@ -208,12 +207,11 @@ fn stored_form<'a>(
     batch: &Batch<'a>,
     codec: Codec,
 ) -> Result<Cow<'a, [u8]>, KafkaError> {
-    Ok(match topic.compression_type() {
-        CompressionType::Codec(wanted) if wanted != codec => {
-            Cow::Owned(batch::recompress(batch, wanted, MAX_INFLATED_BYTES)?)
-        }
-        _ => Cow::Borrowed(batch.bytes()),
-    })
+    let wanted = topic.stored_codec(codec);
+    if wanted == codec {
+        return Ok(Cow::Borrowed(batch.bytes()));
+    }
+    batch::recompress(batch, wanted, MAX_INFLATED_BYTES).map(Cow::Owned)
 }
 
 struct LockedProducer {
@@ -311,7 +309,7 @@ fn append_in_order(
         accepted.partition,
         &mut new,
         log_append_time,
-    )[0];
+    );
     for batch in new {
         batch.data.free();
     }
@@ -357,11 +355,7 @@ fn append_by_key(accepted: &Accepted<'_>) -> Result<i64, KafkaError> {
     }
     let mut first = -1;
     for ((partition, _), (codec, builder)) in routed {
-        let codec = match topic.compression_type() {
-            CompressionType::Producer => codec,
-            CompressionType::Codec(codec) => codec,
-        };
-        let built = builder.build(codec, ProducerFields::default());
+        let built = builder.build(topic.stored_codec(codec), ProducerFields::default());
         let offset = pending::append_built(topic, &accepted.log, partition, &built);
         if first < 0 {
             first = offset;

@@ -157,15 +157,15 @@ struct Tail {
     running_max_timestamp: i64,
 }
 
-/// Appends `batches` one behind another and returns the base offset of each. They become
-/// readable when the transaction commits.
+/// Appends `batches` one behind another and returns the base offset of the first. They
+/// become readable when the transaction commits.
 pub(crate) fn append(
     topic: &Topic,
     log: &LogTable,
     partition: i32,
     batches: &mut [NewBatch],
     log_append_time: Option<i64>,
-) -> Vec<i64> {
+) -> i64 {
     let leader_epoch = super::server::leader_epoch();
     // SAFETY: assigns the transaction id before the lock, so that no WAL write for it happens under the lock.
     unsafe { pg_sys::GetCurrentTransactionId() };
@@ -181,7 +181,7 @@ pub(crate) fn append(
         let start = topic::stored_log_start_offset(topic, partition);
         (start, start, -1)
     };
-    let mut base_offsets = Vec::with_capacity(batches.len());
+    let base_offset = next;
     for batch in batches {
         kafka_core::batch::stamp(
             batch.data.payload_mut(),
@@ -202,12 +202,11 @@ pub(crate) fn append(
             batch.data.datum(),
         ];
         insert(log, values);
-        base_offsets.push(next);
         next = last_offset + 1;
     }
     lock.release();
     wake::touch(topic.number, partition);
-    base_offsets
+    base_offset
 }
 
 fn insert(log: &LogTable, mut values: [pg_sys::Datum; COLUMNS]) {

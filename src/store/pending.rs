@@ -11,7 +11,7 @@ use kafka_core::builder::ProducerFields;
 use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
 use kafka_core::record::HeaderRef;
-use kafka_core::topic::{CompressionType, TimestampType};
+use kafka_core::topic::TimestampType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -134,7 +134,7 @@ pub(crate) fn flush() -> Vec<Flushed> {
         let Some(log) = LogTable::open(topic, LockMode::Write) else {
             continue;
         };
-        let codec = stored_codec(topic);
+        let codec = topic.stored_codec(Codec::None);
         for builder in builders {
             let bytes = builder.build(codec, ProducerFields::default());
             let base_offset = append_built(topic, &log, partition, &bytes);
@@ -161,18 +161,10 @@ pub(crate) fn append_built(topic: &Topic, log: &LogTable, partition: i32, bytes:
         last_offset_delta: batch.last_offset_delta(),
         max_timestamp: batch.max_timestamp(),
     }];
-    let base_offset = log::append(topic, log, partition, &mut new, log_append_time(topic))[0];
+    let base_offset = log::append(topic, log, partition, &mut new, log_append_time(topic));
     let [batch] = new;
     batch.data.free();
     base_offset
-}
-
-/// The codec of what SQL produces.
-fn stored_codec(topic: &Topic) -> Codec {
-    match topic.compression_type() {
-        CompressionType::Producer => Codec::None,
-        CompressionType::Codec(codec) => codec,
-    }
 }
 
 /// The time to stamp, in milliseconds, where the topic's `message.timestamp.type` is `LogAppendTime`.

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
+use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
-use kafka_core::topic::TopicConfig;
+use kafka_core::topic::{CompressionType, TopicConfig};
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid, pg_sys};
 
@@ -53,11 +54,16 @@ impl Topic {
             .unwrap_or_else(crate::guc::message_max_bytes)
     }
 
-    /// How batches are stored.
-    pub(crate) fn compression_type(&self) -> kafka_core::topic::CompressionType {
-        self.config
+    /// The codec in which records that came in `codec` are stored.
+    pub(crate) fn stored_codec(&self, codec: Codec) -> Codec {
+        let wanted = self
+            .config
             .compression_type
-            .unwrap_or_else(crate::guc::compression_type)
+            .unwrap_or_else(crate::guc::compression_type);
+        match wanted {
+            CompressionType::Producer => codec,
+            CompressionType::Codec(codec) => codec,
+        }
     }
 }
 
