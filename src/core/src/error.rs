@@ -3,146 +3,9 @@
 //! [`KafkaError::code`] is the number a client sees on the wire and, as `KFnnn`, the
 //! SQLSTATE a SQL session sees.
 
-use std::fmt::Write as _;
+pub mod code;
 
-/// Kafka's error numbers (protocol guide, section "Error Codes").
-pub mod code {
-    pub const UNKNOWN_SERVER_ERROR: i16 = -1;
-    pub const NONE: i16 = 0;
-    pub const OFFSET_OUT_OF_RANGE: i16 = 1;
-    pub const CORRUPT_MESSAGE: i16 = 2;
-    pub const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-    pub const INVALID_FETCH_SIZE: i16 = 4;
-    pub const LEADER_NOT_AVAILABLE: i16 = 5;
-    pub const NOT_LEADER_OR_FOLLOWER: i16 = 6;
-    pub const REQUEST_TIMED_OUT: i16 = 7;
-    pub const BROKER_NOT_AVAILABLE: i16 = 8;
-    pub const REPLICA_NOT_AVAILABLE: i16 = 9;
-    pub const MESSAGE_TOO_LARGE: i16 = 10;
-    pub const STALE_CONTROLLER_EPOCH: i16 = 11;
-    pub const OFFSET_METADATA_TOO_LARGE: i16 = 12;
-    pub const NETWORK_EXCEPTION: i16 = 13;
-    pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-    pub const COORDINATOR_NOT_AVAILABLE: i16 = 15;
-    pub const NOT_COORDINATOR: i16 = 16;
-    pub const INVALID_TOPIC_EXCEPTION: i16 = 17;
-    pub const RECORD_LIST_TOO_LARGE: i16 = 18;
-    pub const NOT_ENOUGH_REPLICAS: i16 = 19;
-    pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: i16 = 20;
-    pub const INVALID_REQUIRED_ACKS: i16 = 21;
-    pub const ILLEGAL_GENERATION: i16 = 22;
-    pub const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
-    pub const INVALID_GROUP_ID: i16 = 24;
-    pub const UNKNOWN_MEMBER_ID: i16 = 25;
-    pub const INVALID_SESSION_TIMEOUT: i16 = 26;
-    pub const REBALANCE_IN_PROGRESS: i16 = 27;
-    pub const INVALID_COMMIT_OFFSET_SIZE: i16 = 28;
-    pub const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
-    pub const GROUP_AUTHORIZATION_FAILED: i16 = 30;
-    pub const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
-    pub const INVALID_TIMESTAMP: i16 = 32;
-    pub const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
-    pub const ILLEGAL_SASL_STATE: i16 = 34;
-    pub const UNSUPPORTED_VERSION: i16 = 35;
-    pub const TOPIC_ALREADY_EXISTS: i16 = 36;
-    pub const INVALID_PARTITIONS: i16 = 37;
-    pub const INVALID_REPLICATION_FACTOR: i16 = 38;
-    pub const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
-    pub const INVALID_CONFIG: i16 = 40;
-    pub const NOT_CONTROLLER: i16 = 41;
-    pub const INVALID_REQUEST: i16 = 42;
-    pub const UNSUPPORTED_FOR_MESSAGE_FORMAT: i16 = 43;
-    pub const POLICY_VIOLATION: i16 = 44;
-    pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
-    pub const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
-    pub const INVALID_PRODUCER_EPOCH: i16 = 47;
-    pub const INVALID_TXN_STATE: i16 = 48;
-    pub const INVALID_PRODUCER_ID_MAPPING: i16 = 49;
-    pub const INVALID_TRANSACTION_TIMEOUT: i16 = 50;
-    pub const CONCURRENT_TRANSACTIONS: i16 = 51;
-    pub const TRANSACTION_COORDINATOR_FENCED: i16 = 52;
-    pub const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
-    pub const SECURITY_DISABLED: i16 = 54;
-    pub const OPERATION_NOT_ATTEMPTED: i16 = 55;
-    pub const KAFKA_STORAGE_ERROR: i16 = 56;
-    pub const LOG_DIR_NOT_FOUND: i16 = 57;
-    pub const SASL_AUTHENTICATION_FAILED: i16 = 58;
-    pub const UNKNOWN_PRODUCER_ID: i16 = 59;
-    pub const REASSIGNMENT_IN_PROGRESS: i16 = 60;
-    pub const DELEGATION_TOKEN_AUTH_DISABLED: i16 = 61;
-    pub const DELEGATION_TOKEN_NOT_FOUND: i16 = 62;
-    pub const DELEGATION_TOKEN_OWNER_MISMATCH: i16 = 63;
-    pub const DELEGATION_TOKEN_REQUEST_NOT_ALLOWED: i16 = 64;
-    pub const DELEGATION_TOKEN_AUTHORIZATION_FAILED: i16 = 65;
-    pub const DELEGATION_TOKEN_EXPIRED: i16 = 66;
-    pub const INVALID_PRINCIPAL_TYPE: i16 = 67;
-    pub const NON_EMPTY_GROUP: i16 = 68;
-    pub const GROUP_ID_NOT_FOUND: i16 = 69;
-    pub const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
-    pub const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
-    pub const LISTENER_NOT_FOUND: i16 = 72;
-    pub const TOPIC_DELETION_DISABLED: i16 = 73;
-    pub const FENCED_LEADER_EPOCH: i16 = 74;
-    pub const UNKNOWN_LEADER_EPOCH: i16 = 75;
-    pub const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
-    pub const STALE_BROKER_EPOCH: i16 = 77;
-    pub const OFFSET_NOT_AVAILABLE: i16 = 78;
-    pub const MEMBER_ID_REQUIRED: i16 = 79;
-    pub const PREFERRED_LEADER_NOT_AVAILABLE: i16 = 80;
-    pub const GROUP_MAX_SIZE_REACHED: i16 = 81;
-    pub const FENCED_INSTANCE_ID: i16 = 82;
-    pub const ELIGIBLE_LEADERS_NOT_AVAILABLE: i16 = 83;
-    pub const ELECTION_NOT_NEEDED: i16 = 84;
-    pub const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
-    pub const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
-    pub const INVALID_RECORD: i16 = 87;
-    pub const UNSTABLE_OFFSET_COMMIT: i16 = 88;
-    pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
-    pub const PRODUCER_FENCED: i16 = 90;
-    pub const RESOURCE_NOT_FOUND: i16 = 91;
-    pub const DUPLICATE_RESOURCE: i16 = 92;
-    pub const UNACCEPTABLE_CREDENTIAL: i16 = 93;
-    pub const INCONSISTENT_VOTER_SET: i16 = 94;
-    pub const INVALID_UPDATE_VERSION: i16 = 95;
-    pub const FEATURE_UPDATE_FAILED: i16 = 96;
-    pub const PRINCIPAL_DESERIALIZATION_FAILURE: i16 = 97;
-    pub const SNAPSHOT_NOT_FOUND: i16 = 98;
-    pub const POSITION_OUT_OF_RANGE: i16 = 99;
-    pub const UNKNOWN_TOPIC_ID: i16 = 100;
-    pub const DUPLICATE_BROKER_REGISTRATION: i16 = 101;
-    pub const BROKER_ID_NOT_REGISTERED: i16 = 102;
-    pub const INCONSISTENT_TOPIC_ID: i16 = 103;
-    pub const INCONSISTENT_CLUSTER_ID: i16 = 104;
-    pub const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;
-    pub const FETCH_SESSION_TOPIC_ID_ERROR: i16 = 106;
-    pub const INELIGIBLE_REPLICA: i16 = 107;
-    pub const NEW_LEADER_ELECTED: i16 = 108;
-    pub const OFFSET_MOVED_TO_TIERED_STORAGE: i16 = 109;
-    pub const FENCED_MEMBER_EPOCH: i16 = 110;
-    pub const UNRELEASED_INSTANCE_ID: i16 = 111;
-    pub const UNSUPPORTED_ASSIGNOR: i16 = 112;
-    pub const STALE_MEMBER_EPOCH: i16 = 113;
-    pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
-    pub const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
-    pub const UNKNOWN_CONTROLLER_ID: i16 = 116;
-    pub const UNKNOWN_SUBSCRIPTION_ID: i16 = 117;
-    pub const TELEMETRY_TOO_LARGE: i16 = 118;
-    pub const INVALID_REGISTRATION: i16 = 119;
-    pub const TRANSACTION_ABORTABLE: i16 = 120;
-    pub const INVALID_RECORD_STATE: i16 = 121;
-    pub const SHARE_SESSION_NOT_FOUND: i16 = 122;
-    pub const INVALID_SHARE_SESSION_EPOCH: i16 = 123;
-    pub const FENCED_STATE_EPOCH: i16 = 124;
-    pub const INVALID_VOTER_KEY: i16 = 125;
-    pub const DUPLICATE_VOTER: i16 = 126;
-    pub const VOTER_NOT_FOUND: i16 = 127;
-    pub const INVALID_REGULAR_EXPRESSION: i16 = 128;
-    pub const REBOOTSTRAP_REQUIRED: i16 = 129;
-    pub const STREAMS_INVALID_TOPOLOGY: i16 = 130;
-    pub const STREAMS_INVALID_TOPOLOGY_EPOCH: i16 = 131;
-    pub const STREAMS_TOPOLOGY_FENCED: i16 = 132;
-    pub const SHARE_SESSION_LIMIT_REACHED: i16 = 133;
-}
+use std::fmt::Write as _;
 
 /// What Kafka refuses, one variant per cause. `Display` is the message: lower case, no
 /// trailing dot; [`detail`](Self::detail) carries the ids, [`hint`](Self::hint) the remedy.
@@ -229,6 +92,72 @@ pub enum KafkaError {
     /// Writes and newest reads belong to the primary server.
     #[error("this server is not the leader")]
     NotLeaderOrFollower { topic: String, partition: i32 },
+    #[error("offset metadata of {size} bytes is larger than the limit of {limit} bytes")]
+    OffsetMetadataTooLarge { size: usize, limit: usize },
+    #[error("group {:?} is at generation {current}, not {found}", shortened(.group_id))]
+    IllegalGeneration {
+        group_id: String,
+        current: i32,
+        found: i32,
+    },
+    #[error("inconsistent group protocol: {reason}")]
+    InconsistentGroupProtocol { group_id: String, reason: String },
+    #[error("invalid group id: {reason}")]
+    InvalidGroupId { reason: String },
+    #[error("unknown member {:?} of group {:?}", shortened(.member_id), shortened(.group_id))]
+    UnknownMemberId { group_id: String, member_id: String },
+    #[error("session timeout of {session_timeout_ms} ms is outside {min} to {max} ms")]
+    InvalidSessionTimeout {
+        session_timeout_ms: i32,
+        min: i32,
+        max: i32,
+    },
+    #[error("group {:?} is rebalancing", shortened(.group_id))]
+    RebalanceInProgress { group_id: String },
+    #[error("group {:?} has members", shortened(.group_id))]
+    NonEmptyGroup { group_id: String },
+    #[error("unknown group {:?}", shortened(.group_id))]
+    GroupIdNotFound { group_id: String },
+    /// The first answer to a member without an id (KIP-394).
+    #[error("join again as member {member_id:?}")]
+    MemberIdRequired { member_id: String },
+    #[error("group {:?} has its {limit} members already", shortened(.group_id))]
+    GroupMaxSizeReached { group_id: String, limit: i32 },
+    /// Another member has taken over this group instance id (KIP-345).
+    #[error("group instance {:?} is another member by now", shortened(.group_instance_id))]
+    FencedInstanceId {
+        group_id: String,
+        group_instance_id: String,
+        member_id: String,
+    },
+    #[error("group {:?} is subscribed to topic {:?}", shortened(.group_id), shortened(.topic))]
+    GroupSubscribedToTopic { group_id: String, topic: String },
+    /// The coordinator has another idea of the member's epoch (KIP-848): it has to rejoin.
+    #[error("member epoch {found} is fenced, the current one is {current}")]
+    FencedMemberEpoch {
+        group_id: String,
+        member_id: String,
+        current: i32,
+        found: i32,
+    },
+    /// The member has not yet learned of its newer epoch (KIP-848).
+    #[error("member epoch {found} is stale, the current one is {current}")]
+    StaleMemberEpoch {
+        group_id: String,
+        member_id: String,
+        current: i32,
+        found: i32,
+    },
+    #[error("group instance {:?} is still in use by member {:?}", shortened(.group_instance_id), shortened(.member_id))]
+    UnreleasedInstanceId {
+        group_id: String,
+        group_instance_id: String,
+        member_id: String,
+    },
+    #[error("unsupported assignor {:?}", shortened(.assignor))]
+    UnsupportedAssignor { assignor: String },
+    #[error("invalid regular expression: {reason}")]
+    InvalidRegularExpression { reason: String },
 }
 
 impl KafkaError {
@@ -259,6 +188,24 @@ impl KafkaError {
             Self::InvalidTxnState { .. } => code::INVALID_TXN_STATE,
             Self::PolicyViolation { .. } => code::POLICY_VIOLATION,
             Self::NotLeaderOrFollower { .. } => code::NOT_LEADER_OR_FOLLOWER,
+            Self::OffsetMetadataTooLarge { .. } => code::OFFSET_METADATA_TOO_LARGE,
+            Self::IllegalGeneration { .. } => code::ILLEGAL_GENERATION,
+            Self::InconsistentGroupProtocol { .. } => code::INCONSISTENT_GROUP_PROTOCOL,
+            Self::InvalidGroupId { .. } => code::INVALID_GROUP_ID,
+            Self::UnknownMemberId { .. } => code::UNKNOWN_MEMBER_ID,
+            Self::InvalidSessionTimeout { .. } => code::INVALID_SESSION_TIMEOUT,
+            Self::RebalanceInProgress { .. } => code::REBALANCE_IN_PROGRESS,
+            Self::NonEmptyGroup { .. } => code::NON_EMPTY_GROUP,
+            Self::GroupIdNotFound { .. } => code::GROUP_ID_NOT_FOUND,
+            Self::MemberIdRequired { .. } => code::MEMBER_ID_REQUIRED,
+            Self::GroupMaxSizeReached { .. } => code::GROUP_MAX_SIZE_REACHED,
+            Self::FencedInstanceId { .. } => code::FENCED_INSTANCE_ID,
+            Self::GroupSubscribedToTopic { .. } => code::GROUP_SUBSCRIBED_TO_TOPIC,
+            Self::FencedMemberEpoch { .. } => code::FENCED_MEMBER_EPOCH,
+            Self::StaleMemberEpoch { .. } => code::STALE_MEMBER_EPOCH,
+            Self::UnreleasedInstanceId { .. } => code::UNRELEASED_INSTANCE_ID,
+            Self::UnsupportedAssignor { .. } => code::UNSUPPORTED_ASSIGNOR,
+            Self::InvalidRegularExpression { .. } => code::INVALID_REGULAR_EXPRESSION,
         }
     }
 
@@ -291,7 +238,25 @@ impl KafkaError {
             | Self::InvalidProducerEpoch { .. }
             | Self::UnknownProducerId { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. } => false,
+            | Self::PolicyViolation { .. }
+            | Self::OffsetMetadataTooLarge { .. }
+            | Self::IllegalGeneration { .. }
+            | Self::InconsistentGroupProtocol { .. }
+            | Self::InvalidGroupId { .. }
+            | Self::UnknownMemberId { .. }
+            | Self::InvalidSessionTimeout { .. }
+            | Self::RebalanceInProgress { .. }
+            | Self::NonEmptyGroup { .. }
+            | Self::GroupIdNotFound { .. }
+            | Self::MemberIdRequired { .. }
+            | Self::GroupMaxSizeReached { .. }
+            | Self::FencedInstanceId { .. }
+            | Self::GroupSubscribedToTopic { .. }
+            | Self::FencedMemberEpoch { .. }
+            | Self::StaleMemberEpoch { .. }
+            | Self::UnreleasedInstanceId { .. }
+            | Self::UnsupportedAssignor { .. }
+            | Self::InvalidRegularExpression { .. } => false,
         }
     }
 
@@ -340,6 +305,39 @@ impl KafkaError {
             }
             Self::UnknownProducerId { .. } => "Start a new producer.",
             Self::NotLeaderOrFollower { .. } => "Connect to the primary server.",
+            Self::OffsetMetadataTooLarge { .. } => {
+                "Commit shorter metadata, or raise pg_kafka.offset_metadata_max_bytes."
+            }
+            Self::IllegalGeneration { .. } | Self::RebalanceInProgress { .. } => {
+                "Join the group again to take part in its next generation."
+            }
+            Self::InconsistentGroupProtocol { .. } => {
+                "Join with a protocol type and a protocol that all members of the group have."
+            }
+            Self::UnknownMemberId { .. } => {
+                "The member left or its session timed out: join again without a member id."
+            }
+            Self::InvalidSessionTimeout { .. } => {
+                "Use another session timeout, or change pg_kafka.group_min_session_timeout or pg_kafka.group_max_session_timeout."
+            }
+            Self::NonEmptyGroup { .. } => "Stop the group's members first.",
+            Self::GroupIdNotFound { .. } => "See the groups in view kafka.groups.",
+            Self::MemberIdRequired { .. } => "Join again with this member id.",
+            Self::GroupMaxSizeReached { .. } => {
+                "Stop other members, or raise pg_kafka.group_max_size."
+            }
+            Self::FencedInstanceId { .. } => {
+                "Two members use the same group instance id: give each its own."
+            }
+            Self::GroupSubscribedToTopic { .. } => {
+                "Stop the members that are subscribed to the topic first."
+            }
+            Self::FencedMemberEpoch { .. } => "Join again with member epoch 0.",
+            Self::StaleMemberEpoch { .. } => "Send a heartbeat to learn the current member epoch.",
+            Self::UnreleasedInstanceId { .. } => {
+                "Stop the other member, or wait until its session times out."
+            }
+            Self::UnsupportedAssignor { .. } => "Use uniform or range.",
             Self::TopicAlreadyExists { .. }
             | Self::InvalidConfig { .. }
             | Self::InvalidRequest { .. }
@@ -347,7 +345,9 @@ impl KafkaError {
             | Self::InvalidTimestamp { .. }
             | Self::DuplicateSequence { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. } => return None,
+            | Self::PolicyViolation { .. }
+            | Self::InvalidGroupId { .. }
+            | Self::InvalidRegularExpression { .. } => return None,
         })
     }
 
@@ -383,6 +383,29 @@ impl KafkaError {
             Self::NotLeaderOrFollower { topic, partition } => {
                 format!("Topic {topic:?}, partition {partition}.")
             }
+            Self::InconsistentGroupProtocol { group_id, .. }
+            | Self::UnreleasedInstanceId { group_id, .. } => {
+                format!("Group {:?}.", shortened(group_id))
+            }
+            Self::FencedInstanceId {
+                group_id,
+                member_id,
+                ..
+            }
+            | Self::FencedMemberEpoch {
+                group_id,
+                member_id,
+                ..
+            }
+            | Self::StaleMemberEpoch {
+                group_id,
+                member_id,
+                ..
+            } => format!(
+                "Group {:?}, member {:?}.",
+                shortened(group_id),
+                shortened(member_id)
+            ),
             Self::CorruptMessage { .. }
             | Self::MessageTooLarge { .. }
             | Self::InflatedTooLarge { .. }
@@ -401,7 +424,20 @@ impl KafkaError {
             | Self::InvalidTimestamp { .. }
             | Self::UnknownProducerId { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. } => return None,
+            | Self::PolicyViolation { .. }
+            | Self::OffsetMetadataTooLarge { .. }
+            | Self::IllegalGeneration { .. }
+            | Self::InvalidGroupId { .. }
+            | Self::UnknownMemberId { .. }
+            | Self::InvalidSessionTimeout { .. }
+            | Self::RebalanceInProgress { .. }
+            | Self::NonEmptyGroup { .. }
+            | Self::GroupIdNotFound { .. }
+            | Self::MemberIdRequired { .. }
+            | Self::GroupMaxSizeReached { .. }
+            | Self::GroupSubscribedToTopic { .. }
+            | Self::UnsupportedAssignor { .. }
+            | Self::InvalidRegularExpression { .. } => return None,
         })
     }
 

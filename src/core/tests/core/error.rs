@@ -19,7 +19,7 @@ fn kafkas() -> HashMap<&'static str, (i16, bool)> {
 
 #[test]
 fn every_constant_has_kafkas_number_and_none_is_missing() {
-    let ours: HashMap<_, _> = include_str!("../../src/error.rs")
+    let ours: HashMap<_, _> = include_str!("../../src/error/code.rs")
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub const "))
         .filter_map(|line| line.strip_suffix(';')?.split_once(": i16 = "))
@@ -35,6 +35,8 @@ fn every_constant_has_kafkas_number_and_none_is_missing() {
 fn examples() -> Vec<(&'static str, KafkaError)> {
     let reason = || "because".to_owned();
     let topic = || "orders".to_owned();
+    let group = || "billing".to_owned();
+    let member = || "m-1".to_owned();
     #[rustfmt::skip]
     let examples = vec![
         ("CORRUPT_MESSAGE", E::CorruptMessage { reason: reason() }),
@@ -62,6 +64,24 @@ fn examples() -> Vec<(&'static str, KafkaError)> {
         ("INVALID_TXN_STATE", E::InvalidTxnState { reason: reason() }),
         ("POLICY_VIOLATION", E::PolicyViolation { reason: reason() }),
         ("NOT_LEADER_OR_FOLLOWER", E::NotLeaderOrFollower { topic: topic(), partition: 0 }),
+        ("OFFSET_METADATA_TOO_LARGE", E::OffsetMetadataTooLarge { size: 5000, limit: 4096 }),
+        ("ILLEGAL_GENERATION", E::IllegalGeneration { group_id: group(), current: 3, found: 2 }),
+        ("INCONSISTENT_GROUP_PROTOCOL", E::InconsistentGroupProtocol { group_id: group(), reason: reason() }),
+        ("INVALID_GROUP_ID", E::InvalidGroupId { reason: reason() }),
+        ("UNKNOWN_MEMBER_ID", E::UnknownMemberId { group_id: group(), member_id: member() }),
+        ("INVALID_SESSION_TIMEOUT", E::InvalidSessionTimeout { session_timeout_ms: 1, min: 6000, max: 1_800_000 }),
+        ("REBALANCE_IN_PROGRESS", E::RebalanceInProgress { group_id: group() }),
+        ("NON_EMPTY_GROUP", E::NonEmptyGroup { group_id: group() }),
+        ("GROUP_ID_NOT_FOUND", E::GroupIdNotFound { group_id: group() }),
+        ("MEMBER_ID_REQUIRED", E::MemberIdRequired { member_id: member() }),
+        ("GROUP_MAX_SIZE_REACHED", E::GroupMaxSizeReached { group_id: group(), limit: 2 }),
+        ("FENCED_INSTANCE_ID", E::FencedInstanceId { group_id: group(), group_instance_id: "i".to_owned(), member_id: member() }),
+        ("GROUP_SUBSCRIBED_TO_TOPIC", E::GroupSubscribedToTopic { group_id: group(), topic: topic() }),
+        ("FENCED_MEMBER_EPOCH", E::FencedMemberEpoch { group_id: group(), member_id: member(), current: 3, found: 4 }),
+        ("STALE_MEMBER_EPOCH", E::StaleMemberEpoch { group_id: group(), member_id: member(), current: 3, found: 2 }),
+        ("UNRELEASED_INSTANCE_ID", E::UnreleasedInstanceId { group_id: group(), group_instance_id: "i".to_owned(), member_id: member() }),
+        ("UNSUPPORTED_ASSIGNOR", E::UnsupportedAssignor { assignor: "best".to_owned() }),
+        ("INVALID_REGULAR_EXPRESSION", E::InvalidRegularExpression { reason: reason() }),
     ];
     examples
 }
