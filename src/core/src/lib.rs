@@ -10,6 +10,7 @@ pub mod buffer;
 pub mod builder;
 pub mod codec;
 pub mod error;
+pub mod group;
 pub mod offsets;
 pub mod partitioner;
 pub mod producer;
