@@ -5,10 +5,12 @@
 //! and the limit it is given, and never panics.
 #![forbid(unsafe_code)]
 
+pub mod assign;
 pub mod batch;
 pub mod buffer;
 pub mod builder;
 pub mod codec;
+pub mod consumer_protocol;
 pub mod error;
 pub mod group;
 pub mod offsets;

@@ -2,8 +2,10 @@
 //! models, and against hostile bytes.
 
 mod accept;
+mod assign;
 mod buffer;
 mod codec;
+mod consumer_protocol;
 mod error;
 mod golden;
 mod hostile;
