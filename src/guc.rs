@@ -21,6 +21,12 @@ static COMPRESSION_TYPE: GucSetting<Compression> =
     GucSetting::<Compression>::new(Compression::producer);
 static MESSAGE_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(1_048_588);
 static PRODUCE_BUFFER: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static GROUP_INITIAL_REBALANCE_DELAY: GucSetting<i32> = GucSetting::<i32>::new(3000);
+static GROUP_MIN_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(6000);
+static GROUP_MAX_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30 * 60 * 1000);
+static GROUP_MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(i32::MAX);
+static OFFSETS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static OFFSET_METADATA_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(4096);
 
 /// Largest record batch that any setting can allow: far enough below PostgreSQL's
 /// 1 GB limit of one value that a batch can be copied and framed.
@@ -56,6 +62,36 @@ pub(crate) fn message_max_bytes() -> i32 {
 /// Bytes that one transaction's `kafka.produce` calls may buffer before they are appended early.
 pub(crate) fn produce_buffer_bytes() -> usize {
     usize::try_from(PRODUCE_BUFFER.get()).unwrap_or(0) * 1024
+}
+
+/// How long a new group waits for more members after each that joins, in milliseconds.
+pub(crate) fn group_initial_rebalance_delay_ms() -> i32 {
+    GROUP_INITIAL_REBALANCE_DELAY.get()
+}
+
+/// Shortest session timeout that a member may ask for, in milliseconds.
+pub(crate) fn group_min_session_timeout_ms() -> i32 {
+    GROUP_MIN_SESSION_TIMEOUT.get()
+}
+
+/// Longest session timeout that a member may ask for, in milliseconds.
+pub(crate) fn group_max_session_timeout_ms() -> i32 {
+    GROUP_MAX_SESSION_TIMEOUT.get()
+}
+
+/// Most members that a group may have.
+pub(crate) fn group_max_size() -> i32 {
+    GROUP_MAX_SIZE.get()
+}
+
+/// How long the offsets of a group without members are kept, in minutes.
+pub(crate) fn offsets_retention_minutes() -> i32 {
+    OFFSETS_RETENTION.get()
+}
+
+/// Most bytes of metadata that an offset may be committed with.
+pub(crate) fn offset_metadata_max_bytes() -> usize {
+    usize::try_from(OFFSET_METADATA_MAX_BYTES.get()).unwrap_or(0)
 }
 
 /// Registers the settings; called once when the library is loaded.
@@ -106,6 +142,75 @@ pub(crate) fn init() {
         GucContext::Userset,
         GucFlags::UNIT_KB,
     );
+    define_group_settings();
     // SAFETY: a C string; called once, behind the definitions.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"pg_kafka".as_ptr()) };
+}
+
+fn define_group_settings() {
+    let durations = [
+        (
+            c"pg_kafka.group_initial_rebalance_delay",
+            c"How long a new group waits for more members after each that joins.",
+            c"As Kafka's group.initial.rebalance.delay.ms. In milliseconds when no unit is given, default 3s.",
+            &GROUP_INITIAL_REBALANCE_DELAY,
+            0,
+        ),
+        (
+            c"pg_kafka.group_min_session_timeout",
+            c"Shortest session timeout that a group member may ask for.",
+            c"As Kafka's group.min.session.timeout.ms. In milliseconds when no unit is given, default 6s.",
+            &GROUP_MIN_SESSION_TIMEOUT,
+            1,
+        ),
+        (
+            c"pg_kafka.group_max_session_timeout",
+            c"Longest session timeout that a group member may ask for.",
+            c"As Kafka's group.max.session.timeout.ms. In milliseconds when no unit is given, default 30min.",
+            &GROUP_MAX_SESSION_TIMEOUT,
+            1,
+        ),
+    ];
+    for (name, short, long, setting, min) in durations {
+        GucRegistry::define_int_guc(
+            name,
+            short,
+            long,
+            setting,
+            min,
+            i32::MAX,
+            GucContext::Suset,
+            GucFlags::UNIT_MS,
+        );
+    }
+    GucRegistry::define_int_guc(
+        c"pg_kafka.group_max_size",
+        c"Most members that a group may have.",
+        c"As Kafka's group.max.size. Default 2147483647.",
+        &GROUP_MAX_SIZE,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"pg_kafka.offsets_retention",
+        c"How long the offsets of a group without members are kept.",
+        c"As Kafka's offsets.retention.minutes. In minutes when no unit is given, default 7d.",
+        &OFFSETS_RETENTION,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
+        c"pg_kafka.offset_metadata_max_bytes",
+        c"Most bytes of metadata that an offset may be committed with.",
+        c"As Kafka's offset.metadata.max.bytes. Default 4096.",
+        &OFFSET_METADATA_MAX_BYTES,
+        0,
+        1024 * 1024,
+        GucContext::Suset,
+        GucFlags::UNIT_BYTE,
+    );
 }

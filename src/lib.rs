@@ -26,7 +26,13 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/90_grants_comments.sql",
     name = "grants_comments",
-    requires = ["views"],
+    requires = ["views"]
+);
+// Upgrade scripts, in their order: a new installation ends where an upgrade ends.
+extension_sql_file!(
+    "../sql/pg_kafka--0.1.0--0.2.0.sql",
+    name = "upgrade_0_2_0",
+    requires = ["grants_comments"],
     finalize
 );
 

@@ -6,6 +6,8 @@
 everything="select topic, partition, \"offset\", extract(epoch from \"timestamp\"), key, value, headers
   from kafka.topics t, lateral kafka.records(t.topic) order by 1, 2, 3"
 topics="select topic, topic_id, partitions, config from kafka.topics order by 1"
+groups="select group_id, state, generation_id, (select array_agg(member_id) from kafka_log.group_members m where m.group_id = g.group_id) from kafka_log.groups g order by 1"
+offsets="select group_id, topic, partition, \"offset\", metadata from kafka.consumer_offsets order by 1, 2, 3"
 watermarks="select topic, partition, log_start_offset, high_watermark from kafka.partitions order by 1, 2"
 
 new_cluster old
@@ -21,6 +23,8 @@ sql old "select kafka.produce('orders', null::text, key => 'tombstone', partitio
 # A rolled back record leaves a gap or nothing, but never a record.
 sql old "begin; select kafka.produce('orders', 'never', partition => 0); select kafka.flush(); rollback" >/dev/null
 sql old "select kafka.produce('orders', repeat('large', 100000), partition => 0)" >/dev/null
+sql old "select kafka.commit_offset('readers', 'orders', p, 7 + p, metadata => 'kept') from generate_series(0, 2) p" >/dev/null
+member=$(sql old "select member_id from kafka.join_group('members', array['orders'], session_timeout_ms => 1800000)")
 expect "records before the dump" 1002 "$(sql old "select count(*) from kafka.records('orders')")"
 
 for format in plain custom; do
@@ -34,6 +38,9 @@ for format in plain custom; do
   fi
   expect "topics ($format)" "$(sql old "$topics")" "$(sql "$format" "$topics")"
   expect "watermarks ($format)" "$(sql old "$watermarks")" "$(sql "$format" "$watermarks")"
+  expect "groups ($format)" "$(sql old "$groups")" "$(sql "$format" "$groups")"
+  expect "committed offsets ($format)" "$(sql old "$offsets")" "$(sql "$format" "$offsets")"
+  expect "a member goes on ($format)" 0 "$(sql "$format" "select error_code from kafka.join_group('members', member_id => '$member')")"
   sql old "$everything" >"$work/wanted"
   sql "$format" "$everything" >"$work/found"
   cmp "$work/wanted" "$work/found"

@@ -25,6 +25,7 @@ sql primary "begin; select kafka.produce('orders', 'never', partition => 0); sel
 sql primary "select kafka.produce('orders', 'last', partition => 0)" >/dev/null
 # Appended and still open: neither shown nor counted by the watermark.
 sql primary "begin; select kafka.produce('orders', 'prepared', partition => 1); prepare transaction 'open'" >/dev/null
+sql primary "select kafka.commit_offset('readers', 'orders', 0, 7)" >/dev/null
 sql primary "checkpoint"
 caught_up
 
@@ -41,6 +42,13 @@ sql primary "commit prepared 'open'"
 caught_up
 expect "the prepared record" "prepared" \
   "$(sql standby "select convert_from(value, 'UTF8') from kafka.fetch('orders', 1, 50)")"
+
+# Groups and offsets can be read there, not changed.
+expect "a committed offset on the standby" 7 "$(sql standby "select kafka.committed_offset('readers', 'orders', 0)")"
+expect "groups on the standby" "readers|Empty" "$(sql standby "select group_id, state from kafka.groups")"
+if refused=$(sql standby "select kafka.commit_offset('readers', 'orders', 0, 8)" 2>&1); then
+  expect "a commit on a standby" "an error" "$refused"
+fi
 
 wanted=$(sql primary "$records")
 epoch=$(sql primary "select leader_epoch from kafka.cluster()")

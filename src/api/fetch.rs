@@ -12,7 +12,8 @@ use crate::raise::ok;
 use crate::store::header::Headers;
 use crate::store::log::{self, LockMode, Watermarks};
 use crate::store::topic::{self, Topic, TopicRef};
-use crate::store::{server, wait_duration, wake};
+use crate::store::wake::{self, Slot};
+use crate::store::{server, wait_duration};
 
 /// Which records a reader sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,12 +36,12 @@ impl Isolation {
 
 /// A record as a row, in Rust's memory: rows are handed out one call at a time, and
 /// PostgreSQL frees what a call allocated.
-struct RecordRow {
-    offset: i64,
-    timestamp: Option<TimestampWithTimeZone>,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Headers,
+pub(super) struct RecordRow {
+    pub(super) offset: i64,
+    pub(super) timestamp: Option<TimestampWithTimeZone>,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Headers,
 }
 
 impl RecordRow {
@@ -55,7 +56,7 @@ impl RecordRow {
     }
 
     /// Bytes of key and value.
-    fn payload(&self) -> usize {
+    pub(super) fn payload(&self) -> usize {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
     }
 }
@@ -66,9 +67,9 @@ const MAX_ROWS_BYTES: usize = 256 * 1024 * 1024;
 const SCAN_ROWS_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much one call returns at most.
-struct Budget {
-    records: usize,
-    bytes: usize,
+pub(super) struct Budget {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
 }
 
 #[pg_extern(sql = false)]
@@ -99,7 +100,7 @@ fn fetch(
     };
     let first = ok(topic::find(&wanted));
     let rows = wake::wait(
-        [(first.number, partition)].into_iter(),
+        std::iter::once(Slot::partition(first.number, partition)),
         wait_duration(max_wait_ms),
         None,
         || {
@@ -114,7 +115,7 @@ fn fetch(
     )
 }
 
-fn fetch_now(
+pub(super) fn fetch_now(
     wanted: &TopicRef,
     partition: i32,
     offset: i64,

@@ -6,9 +6,13 @@
 mod cluster;
 mod fetch;
 mod fetch_batches;
+mod group;
 mod header;
 mod list_offsets;
+mod maintain;
+mod offset;
 mod partition;
+mod poll;
 mod produce;
 mod produce_batches;
 mod topic;
@@ -33,6 +37,13 @@ impl From<&KafkaError> for Fault {
             code: error.code(),
             message: Some(error.to_string()),
         }
+    }
+}
+
+impl Fault {
+    /// None of a result that is well.
+    fn of<T>(result: &Result<T, KafkaError>) -> Self {
+        result.as_ref().err().map(Self::from).unwrap_or_default()
     }
 }
 

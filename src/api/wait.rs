@@ -4,7 +4,8 @@ use pgrx::prelude::*;
 use crate::raise::ok;
 use crate::store::log::{self, LockMode};
 use crate::store::topic::{self, TopicRef};
-use crate::store::{wait_duration, wake};
+use crate::store::wait_duration;
+use crate::store::wake::{self, Slot};
 
 /// The high watermark of a partition that does not exist (any more).
 const GONE: i64 = -1;
@@ -35,9 +36,11 @@ fn wait_for_records(
             )
         })
         .collect();
-    let slots: Vec<(i32, i32)> = watched
+    let slots: Vec<Slot> = watched
         .iter()
-        .filter_map(|(topic, partition, _)| Some((topic::find(topic).ok()?.number, *partition)))
+        .filter_map(|(topic, partition, _)| {
+            Some(Slot::partition(topic::find(topic).ok()?.number, *partition))
+        })
         .collect();
     let found = wake::wait(
         slots.into_iter(),

@@ -205,7 +205,7 @@ pub(crate) fn append(
         next = last_offset + 1;
     }
     lock.release();
-    wake::touch(topic.number, partition);
+    wake::touch(wake::Slot::partition(topic.number, partition));
     base_offset
 }
 

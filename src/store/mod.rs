@@ -1,8 +1,11 @@
 //! The only place that knows tables, heap and index access, SPI, locks and callbacks.
 //! It holds none of Kafka's rules: those are `kafka_core`'s.
+pub(crate) mod group;
 pub(crate) mod header;
 pub(crate) mod log;
+pub(crate) mod offset;
 pub(crate) mod pending;
+pub(crate) mod polled;
 pub(crate) mod producer;
 pub(crate) mod scan;
 pub(crate) mod server;

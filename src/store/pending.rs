@@ -3,7 +3,6 @@
 //! the high watermark back, and its records share batches.
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
 use kafka_core::buffer::ProduceBuffer;
@@ -16,6 +15,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::log::{self, LockMode, LogTable, NewBatch};
+use super::polled;
+use super::server;
 use super::topic::Topic;
 use super::varlena::Bytea;
 use super::wake;
@@ -73,7 +74,7 @@ pub(crate) fn produce(
             (None, None) => *pending
                 .keyless
                 .entry(topic.number)
-                .or_insert_with(|| random_below(topic.partitions)),
+                .or_insert_with(|| server::random_below(topic.partitions as usize) as i32),
         };
         topic.check_partition(partition)?;
         pending
@@ -97,13 +98,6 @@ pub(crate) fn produce(
         flush();
     }
     Ok(partition)
-}
-
-fn random_below(bound: i32) -> i32 {
-    let random = std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish();
-    (random % bound as u64) as i32
 }
 
 /// Appends what is buffered.
@@ -175,6 +169,7 @@ pub(crate) fn log_append_time(topic: &Topic) -> Option<i64> {
 
 fn forget() {
     super::topic::forget_locks();
+    polled::forget();
     PENDING.with_borrow_mut(|pending| {
         pending.buffer.clear();
         pending.topics.clear();
@@ -196,7 +191,12 @@ unsafe extern "C-unwind" fn transaction_event(
     _arg: *mut std::ffi::c_void,
 ) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT => {
+            polled::before_commit();
+            flush();
+        }
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+            polled::before_prepare();
             flush();
         }
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {

@@ -8,10 +8,18 @@ use pgrx::{IntoDatum, pg_sys};
 pub(super) enum LockKind {
     /// (topic number, partition): held while offsets are given.
     Partition = 0x6b01,
-    /// (wait slot): held in share mode by sessions that wait for records.
+    /// (wait slot, what for): held in share mode by sessions that wait for records or groups.
     WaitSlot = 0x6b02,
     /// (waiter id): held in share mode by a wait that may be interrupted.
     Waiter = 0x6b03,
+    /// (hash of the group id): held to the end of the transaction, exclusively by steps of
+    /// the group, shared by commits of its offsets.
+    Group = 0x6b04,
+    /// (hash of the group id, hash of topic and partition): held by `kafka.poll` to the end
+    /// of the transaction that has records of the partition.
+    Claim = 0x6b05,
+    /// Held by `kafka.maintain` to the end of its transaction.
+    Maintenance = 0x6b06,
 }
 
 pub(super) fn lock_tag(first: i32, second: i32, kind: LockKind) -> pg_sys::LOCKTAG {
@@ -24,6 +32,18 @@ pub(super) fn lock_tag(first: i32, second: i32, kind: LockKind) -> pg_sys::LOCKT
         locktag_type: pg_sys::LockTagType::LOCKTAG_USERLOCK as u8,
         locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
     }
+}
+
+/// Takes a lock to the end of the transaction, if nobody else has it.
+pub(super) fn try_lock(tag: &pg_sys::LOCKTAG) -> bool {
+    // SAFETY: a transaction-level lock, released at the end of the transaction.
+    let result = unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, true) };
+    result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}
+
+/// Whether this transaction is the one that maintains.
+pub(crate) fn try_maintenance() -> bool {
+    try_lock(&lock_tag(0, 0, LockKind::Maintenance))
 }
 
 /// The server's timeline, which grows exactly when a standby is promoted.
@@ -57,6 +77,55 @@ pub(crate) fn cluster_id() -> String {
 pub(crate) fn now_ms() -> i64 {
     // SAFETY: reads the clock.
     micros_to_ms(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+/// A random number below `bound`, which must not be 0.
+pub(crate) fn random_below(bound: usize) -> usize {
+    use std::hash::{BuildHasher, Hasher};
+    let random = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    (random % bound as u64) as usize
+}
+
+/// A random id in the usual text form.
+pub(crate) fn random_uuid() -> String {
+    // SAFETY: takes no arguments.
+    let uuid: Option<pgrx::Uuid> =
+        unsafe { pgrx::direct_function_call(pg_sys::gen_random_uuid, &[]) };
+    uuid.map_or_else(String::new, |uuid| uuid.to_string())
+}
+
+/// Client id and host of a member: as given, or this session's application name and address.
+pub(crate) fn client(client_id: Option<&str>, client_host: Option<&str>) -> (String, String) {
+    (
+        client_id.map_or_else(application_name, str::to_owned),
+        client_host.map_or_else(client_host_name, str::to_owned),
+    )
+}
+
+fn application_name() -> String {
+    // SAFETY: a GUC's C string, or null before it is set.
+    unsafe {
+        if pg_sys::application_name.is_null() {
+            return String::new();
+        }
+        std::ffi::CStr::from_ptr(pg_sys::application_name)
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
+/// Empty for a session over a Unix socket.
+fn client_host_name() -> String {
+    super::sql::query(
+        "SELECT pg_catalog.host(pg_catalog.inet_client_addr())",
+        &[],
+        |row| row.get(1),
+    )
+    .pop()
+    .flatten()
+    .unwrap_or_default()
 }
 
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.

@@ -47,6 +47,22 @@ impl Row {
         }
     }
 
+    /// A `bytea[]`; empty where it is null, as are its null elements.
+    pub(super) fn byteas(&self, column: i32) -> Vec<Vec<u8>> {
+        let mut null = false;
+        // SAFETY: as in `get`; the array is copied before the row goes.
+        unsafe {
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.desc, column, &raw mut null);
+            let array = pgrx::Array::<&[u8]>::from_datum(datum, null);
+            array.map_or_else(Vec::new, |array| {
+                array
+                    .iter()
+                    .map(|bytes| bytes.unwrap_or_default().to_vec())
+                    .collect()
+            })
+        }
+    }
+
     /// The column of a type and a constraint that allow no null.
     pub(super) fn required<T: FromDatum + 'static>(&self, column: i32) -> T {
         self.get(column)

@@ -333,6 +333,7 @@ pub(crate) fn delete(topic: &Topic) {
         "DELETE FROM kafka_log.topics WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.producers WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.consumer_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(topic.number)]);
     }

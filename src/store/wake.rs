@@ -1,8 +1,8 @@
-//! Waking sessions that wait for records, without NOTIFY and without shared memory.
+//! Waking sessions that wait for records or groups, without NOTIFY and without shared memory.
 //!
-//! A waiter holds a share lock on one of 256 wait slots for each partition it waits for,
-//! looks, and sleeps on its latch. A transaction that appended asks, right after its
-//! commit, who holds the slots it touched, and sets their latches. COMMIT PREPARED and the
+//! A waiter holds a share lock on one of 256 wait slots for each partition or group it waits
+//! for, looks, and sleeps on its latch. A transaction that appended, or changed a group, asks
+//! right after its commit who holds the slots it touched, and sets their latches. COMMIT PREPARED and the
 //! replay on a standby run no such code: there the waiter sees the records when it looks
 //! again by itself.
 use std::cell::RefCell;
@@ -20,28 +20,52 @@ const RECHECK: Duration = Duration::from_secs(1);
 const RECHECK_ON_STANDBY: Duration = Duration::from_millis(20);
 
 thread_local! {
-    /// Wait slots of the partitions that this transaction appended to.
-    static TOUCHED: RefCell<BTreeSet<i32>> = const { RefCell::new(BTreeSet::new()) };
+    /// Wait slots of what this transaction changed.
+    static TOUCHED: RefCell<BTreeSet<Slot>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// The slot of a partition.
-fn slot(topic_number: i32, partition: i32) -> i32 {
-    let mixed = (topic_number as u32)
-        .wrapping_mul(0x9e37_79b1)
-        .wrapping_add((partition as u32).wrapping_mul(0x85eb_ca6b));
-    ((mixed >> 16) % SLOTS) as i32
+/// Where waiters for a partition or a group are found, among others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot {
+    number: i32,
+    /// 0 for partitions, 1 for groups.
+    kind: i32,
 }
 
-/// Notes that this transaction appended to the partition.
-pub(super) fn touch(topic_number: i32, partition: i32) {
-    TOUCHED.with_borrow_mut(|touched| touched.insert(slot(topic_number, partition)));
+impl Slot {
+    pub(crate) fn partition(topic_number: i32, partition: i32) -> Self {
+        let mixed = (topic_number as u32)
+            .wrapping_mul(0x9e37_79b1)
+            .wrapping_add((partition as u32).wrapping_mul(0x85eb_ca6b));
+        Self {
+            number: ((mixed >> 16) % SLOTS) as i32,
+            kind: 0,
+        }
+    }
+
+    pub(crate) fn group(group_id: &str) -> Self {
+        let hash = kafka_core::partitioner::murmur2(group_id.as_bytes());
+        Self {
+            number: (hash % SLOTS) as i32,
+            kind: 1,
+        }
+    }
+
+    fn lock_tag(self) -> pg_sys::LOCKTAG {
+        lock_tag(self.number, self.kind, LockKind::WaitSlot)
+    }
 }
 
-/// After commit: wakes whoever waits for what was appended. Must not raise.
+/// Notes that this transaction changed what is waited for there.
+pub(super) fn touch(slot: Slot) {
+    TOUCHED.with_borrow_mut(|touched| touched.insert(slot));
+}
+
+/// After commit: wakes whoever waits for what was changed. Must not raise.
 pub(super) fn committed() {
     TOUCHED.with_borrow(|touched| {
-        for &slot in touched {
-            wake_holders(&lock_tag(slot, 0, LockKind::WaitSlot));
+        for slot in touched {
+            wake_holders(&slot.lock_tag());
         }
     });
     forget();
@@ -92,19 +116,14 @@ pub(crate) fn interrupt(waiter: i32) -> i32 {
 /// Calls `look` until it finds something or the time is over. With a `waiter` id it also
 /// returns, empty-handed, when it was woken for nothing.
 pub(crate) fn wait<T>(
-    partitions: impl Iterator<Item = (i32, i32)>,
+    slots: impl Iterator<Item = Slot>,
     max_wait: Duration,
     waiter: Option<i32>,
     mut look: impl FnMut() -> Option<T>,
 ) -> Option<T> {
     let deadline = Instant::now() + max_wait;
-    let slots: BTreeSet<i32> = partitions
-        .map(|(topic_number, partition)| slot(topic_number, partition))
-        .collect();
-    let mut locks: Vec<pg_sys::LOCKTAG> = slots
-        .into_iter()
-        .map(|slot| lock_tag(slot, 0, LockKind::WaitSlot))
-        .collect();
+    let slots: BTreeSet<Slot> = slots.collect();
+    let mut locks: Vec<pg_sys::LOCKTAG> = slots.into_iter().map(Slot::lock_tag).collect();
     locks.extend(waiter.map(|id| lock_tag(id, 0, LockKind::Waiter)));
     // The locks come before the first look: a commit after it finds us.
     for tag in &locks {

@@ -104,7 +104,7 @@ pub enum KafkaError {
     InconsistentGroupProtocol { group_id: String, reason: String },
     #[error("invalid group id: {reason}")]
     InvalidGroupId { reason: String },
-    #[error("unknown member {:?} of group {:?}", shortened(.member_id), shortened(.group_id))]
+    #[error("group {:?} has no such member", shortened(.group_id))]
     UnknownMemberId { group_id: String, member_id: String },
     #[error("session timeout of {session_timeout_ms} ms is outside {min} to {max} ms")]
     InvalidSessionTimeout {
@@ -121,7 +121,7 @@ pub enum KafkaError {
     /// The first answer to a member without an id (KIP-394).
     #[error("join again as member {member_id:?}")]
     MemberIdRequired { member_id: String },
-    #[error("group {:?} has its {limit} members already", shortened(.group_id))]
+    #[error("group {:?} has no room for more than {limit} members", shortened(.group_id))]
     GroupMaxSizeReached { group_id: String, limit: i32 },
     /// Another member has taken over this group instance id (KIP-345).
     #[error("group instance {:?} is another member by now", shortened(.group_instance_id))]
@@ -314,6 +314,9 @@ impl KafkaError {
             Self::InconsistentGroupProtocol { .. } => {
                 "Join with a protocol type and a protocol that all members of the group have."
             }
+            Self::UnknownMemberId { member_id, .. } if member_id.is_empty() => {
+                "Name a member and its generation, or stop the group's members first."
+            }
             Self::UnknownMemberId { .. } => {
                 "The member left or its session timed out: join again without a member id."
             }
@@ -387,6 +390,9 @@ impl KafkaError {
             | Self::UnreleasedInstanceId { group_id, .. } => {
                 format!("Group {:?}.", shortened(group_id))
             }
+            Self::UnknownMemberId { member_id, .. } => {
+                format!("Member {:?}.", shortened(member_id))
+            }
             Self::FencedInstanceId {
                 group_id,
                 member_id,
@@ -428,7 +434,6 @@ impl KafkaError {
             | Self::OffsetMetadataTooLarge { .. }
             | Self::IllegalGeneration { .. }
             | Self::InvalidGroupId { .. }
-            | Self::UnknownMemberId { .. }
             | Self::InvalidSessionTimeout { .. }
             | Self::RebalanceInProgress { .. }
             | Self::NonEmptyGroup { .. }

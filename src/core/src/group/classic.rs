@@ -12,11 +12,13 @@
 mod join;
 mod rebalance;
 mod sync;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use join::{Join, JoinReply, Joined, JoinedMember};
 pub use sync::{Sync, SyncReply};
+pub use view::assigned;
 
 use crate::error::KafkaError;
 

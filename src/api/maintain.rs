@@ -1,0 +1,41 @@
+//! `kafka.maintain`: what time alone brings about. Every call judges timeouts itself; this
+//! is for groups that nobody calls, and for what is kept long enough.
+
+use pgrx::prelude::*;
+
+use crate::guc;
+use crate::store::{group, offset, server};
+
+#[pg_extern(sql = false)]
+fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))> {
+    server::require_writable(c"kafka.maintain()");
+    // Where several listeners call it, one is enough.
+    if !server::try_maintenance() {
+        return TableIterator::new(Vec::new());
+    }
+    let now = server::now_ms();
+    let due = group::due(now);
+    for group_id in &due {
+        group::step(group_id, |group| {
+            if let Some(group) = group {
+                group.advance(server::now_ms());
+            }
+        });
+    }
+    let retention = guc::offsets_retention_minutes();
+    let mut expired = offset::expire_of_empty_groups(retention);
+    for (group_id, topic) in offset::old_of_other_groups(retention) {
+        let subscribed =
+            super::group::current(&group_id).is_ok_and(|group| group.keeps_offsets_of(&topic));
+        if !subscribed {
+            expired += offset::expire_topic(&group_id, &topic, retention);
+        }
+    }
+    let rows = [
+        ("groups advanced", due.len() as i64),
+        ("offsets expired", expired),
+        ("groups deleted", group::delete_unused()),
+    ];
+    let rows: Vec<_> = rows.map(|(task, done)| (task.to_owned(), done)).into();
+    TableIterator::new(rows)
+}
