@@ -166,7 +166,7 @@ impl Worker {
                 Err(error) => Err(error),
             };
             match result {
-                Err(error) if attempt < ATTEMPTS && is_conflict(&error) => {
+                Err(error) if attempt < ATTEMPTS && error.is_conflict() => {
                     tokio::time::sleep(Duration::from_millis(5) * attempt).await;
                     attempt += 1;
                 }
@@ -210,11 +210,6 @@ fn gather(
     round
 }
 
-fn is_conflict(error: &DbError) -> bool {
-    matches!(error, DbError::Server { sqlstate, fatal: false, .. }
-        if matches!(sqlstate.as_str(), "40001" | "40P01"))
-}
-
 /// The statement failed as a whole for a reason that may lie in one request. While the
 /// server is short of something, or gone, asking again for each would only take longer.
 fn worth_separating(error: &DbError) -> bool {
@@ -222,7 +217,7 @@ fn worth_separating(error: &DbError) -> bool {
         error.meaning(),
         Meaning::Kafka(_) | Meaning::Unexpected | Meaning::Unauthorized
     );
-    error.surely_failed() && (about_a_request || is_conflict(error))
+    error.surely_failed() && (about_a_request || error.is_conflict())
 }
 
 /// `NOT_LEADER_OR_FOLLOWER` tells a producer that nothing was appended and to try again;

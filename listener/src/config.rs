@@ -46,6 +46,11 @@ pub struct Config {
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub read_sessions: u16,
 
+    /// Database sessions for consumer groups and their offsets.
+    #[arg(long, env = "PG_KAFKA_GROUP_SESSIONS", default_value_t = 2, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub group_sessions: u16,
+
     /// Client connections served at the same time; further ones are closed at once.
     #[arg(
         long,

@@ -87,6 +87,22 @@ impl DbError {
         }
     }
 
+    /// The same for calls about groups.
+    pub fn group_code(&self, unavailable: i16) -> i16 {
+        match self.meaning() {
+            Meaning::Kafka(code) => code,
+            Meaning::Unavailable | Meaning::NotPrimary => unavailable,
+            Meaning::Unauthorized => code::GROUP_AUTHORIZATION_FAILED,
+            Meaning::Unexpected => code::UNKNOWN_SERVER_ERROR,
+        }
+    }
+
+    /// A deadlock or a serialization failure: the same call may succeed at once.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Server { sqlstate, fatal: false, .. }
+            if matches!(sqlstate.as_str(), "40001" | "40P01"))
+    }
+
     pub fn meaning(&self) -> Meaning {
         match self {
             Self::Away { .. } | Self::Lost { .. } => Meaning::Unavailable,
@@ -242,6 +258,23 @@ mod tests {
         assert_eq!(away.code(unavailable), unavailable);
         let lost = DbError::Lost { reason: "x".into() };
         assert_eq!(lost.code(unavailable), unavailable);
+    }
+
+    #[test]
+    fn groups_have_codes_of_their_own() {
+        let unavailable = code::NOT_COORDINATOR;
+        let table = [
+            ("KF025", code::UNKNOWN_MEMBER_ID),
+            ("25006", unavailable),
+            ("55P03", unavailable),
+            ("42883", unavailable),
+            ("42501", code::GROUP_AUTHORIZATION_FAILED),
+            ("22021", code::UNKNOWN_SERVER_ERROR),
+        ];
+        for (sqlstate, expected) in table {
+            let error = server(sqlstate);
+            assert_eq!(error.group_code(unavailable), expected, "{sqlstate}");
+        }
     }
 
     #[test]

@@ -11,9 +11,12 @@ pub mod config;
 pub mod conn;
 pub mod db;
 pub mod error;
+pub mod groups;
+pub mod heartbeats;
 pub mod router;
 pub mod server;
 pub mod task;
+pub mod wait;
 pub mod wake;
 pub mod wire;
 

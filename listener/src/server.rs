@@ -1,5 +1,7 @@
 //! What all connections share, and the loop that accepts them.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,7 +15,10 @@ use crate::config::{Advertised, Config};
 use crate::conn;
 use crate::db::{ClusterInfo, Connector, Db};
 use crate::error::DbError;
+use crate::groups::Groups;
+use crate::heartbeats::Heartbeats;
 use crate::task::{self, Signal};
+use crate::wait;
 use crate::wake::Wake;
 
 /// There is one broker: this listener, whichever of several it is.
@@ -22,6 +27,8 @@ pub const NODE_ID: i32 = 1;
 const CLUSTER_REFRESH: Duration = Duration::from_secs(5);
 /// In-flight requests get this long after a signal to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// Between two calls of `kafka.maintain`, give or take a half.
+const MAINTAIN: Duration = Duration::from_secs(5);
 
 pub struct Server {
     pub config: Config,
@@ -29,6 +36,8 @@ pub struct Server {
     pub db: Arc<Db>,
     pub append: Append,
     pub wake: Arc<Wake>,
+    pub groups: Arc<Groups>,
+    pub heartbeats: Heartbeats,
     /// One permit per byte of requests received and not yet answered.
     pub request_budget: Arc<Semaphore>,
     /// One permit per byte of answers being made and sent.
@@ -48,9 +57,16 @@ impl Server {
         shutdown: Signal,
     ) -> Arc<Self> {
         let connector = Arc::new(connector);
-        let db = Arc::new(Db::new(Arc::clone(&connector), config.read_sessions));
+        let db = Arc::new(Db::new(
+            Arc::clone(&connector),
+            config.read_sessions,
+            config.group_sessions,
+        ));
         let wake = Arc::new(Wake::default());
-        wake.start(&db);
+        wait::start(&wake, &db);
+        let groups = Arc::new(Groups::default());
+        wait::start(&groups, &db);
+        let heartbeats = Heartbeats::start(&db);
         let append = Append::start(&connector, config.append_sessions, &wake);
         let half = config.half_memory();
         let server = Arc::new(Self {
@@ -59,6 +75,8 @@ impl Server {
             db,
             append,
             wake,
+            groups,
+            heartbeats,
             request_budget: Arc::new(Semaphore::new(half)),
             answer_budget: Arc::new(Semaphore::new(half)),
             shutdown,
@@ -75,7 +93,29 @@ impl Server {
                 }
             }
         });
+        let maintained = Arc::clone(&server);
+        task::keep_running("maintain", move || Arc::clone(&maintained).maintain());
         server
+    }
+
+    /// Has the database do what is due. Several listeners do so at random times, so that
+    /// they seldom do it together.
+    async fn maintain(self: Arc<Self>) {
+        let random = RandomState::new();
+        for round in 0_u64.. {
+            let jitter = (random.hash_one(round) % 1000) as u32;
+            tokio::time::sleep(MAINTAIN / 2 + MAINTAIN * jitter / 1000).await;
+            if let Err(error) = self.maintain_once().await {
+                tracing::debug!(%error, "maintenance failed");
+            }
+        }
+    }
+
+    async fn maintain_once(&self) -> Result<(), DbError> {
+        if self.cluster().await?.in_recovery {
+            return Ok(());
+        }
+        self.db.admin().await?.maintain().await
     }
 
     pub async fn refresh_cluster(&self) -> Result<ClusterInfo, DbError> {

@@ -10,16 +10,15 @@
 //! listener with any number of parked consumers leaves the database alone.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::db::{Db, Fetched, OwnSession, Role, TopicRef, WatchedPartition};
-use crate::task;
+use crate::db::{Fetched, Role, Session, TopicRef, WatchedPartition};
+use crate::error::DbError;
+use crate::wait::{Bells, Call, Register};
 
 /// One call of the waiting session. COMMIT PREPARED wakes nobody, so this is how long
 /// its records may stay unnoticed.
@@ -36,10 +35,7 @@ const MAX_NAMES: usize = 100_000;
 #[derive(Default)]
 pub struct Wake {
     state: Mutex<State>,
-    /// Something is parked.
-    work: Notify,
-    /// The running call misses a partition.
-    stale: Notify,
+    bells: Bells,
 }
 
 #[derive(Default)]
@@ -51,15 +47,6 @@ struct State {
     parked: usize,
     call: Call,
     names: HashMap<Uuid, Arc<str>>,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Call {
-    #[default]
-    None,
-    Running,
-    /// Running without a partition that somebody now waits for.
-    Stale,
 }
 
 struct Waiting {
@@ -117,19 +104,6 @@ pub struct Subject {
 }
 
 impl Wake {
-    /// The waiting session and its interrupter.
-    pub fn start(self: &Arc<Self>, db: &Arc<Db>) {
-        let waiter = (RandomState::new().hash_one(std::process::id()) >> 33) as i32;
-        let (wake, database) = (Arc::clone(self), Arc::clone(db));
-        task::keep_running("wait", move || {
-            Arc::clone(&wake).watch(Arc::clone(&database), waiter)
-        });
-        let (wake, database) = (Arc::clone(self), Arc::clone(db));
-        task::keep_running("interrupt", move || {
-            Arc::clone(&wake).interrupt(Arc::clone(&database), waiter)
-        });
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,50 +183,19 @@ impl Wake {
         }
         state.names.entry(id).or_insert_with(|| Arc::from(name));
     }
+}
 
-    async fn watch(self: Arc<Self>, db: Arc<Db>, waiter: i32) {
-        let mut session = OwnSession::new(Arc::clone(&db.connector), Role::Wait);
-        loop {
-            let work = self.work.notified();
-            let call = self.begin_call();
-            if call.is_empty() {
-                work.await;
-                continue;
-            }
-            let result = match session.get().await {
-                Ok(session) => session.wait_for_records(&call, WAIT_MS, waiter).await,
-                Err(error) => Err(error),
-            };
-            match result {
-                Ok(moved) => self.end_call(&call, &moved),
-                Err(error) => {
-                    tracing::debug!(%error, "waiting for records failed");
-                    self.distrust();
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
-        }
+impl Register for Wake {
+    type Watched = WatchedPartition;
+
+    const ROLE: Role = Role::Wait;
+
+    fn bells(&self) -> &Bells {
+        &self.bells
     }
 
-    async fn interrupt(self: Arc<Self>, db: Arc<Db>, waiter: i32) {
-        loop {
-            let stale = self.stale.notified();
-            if self.lock().call != Call::Stale {
-                stale.await;
-                continue;
-            }
-            let woken = match db.admin().await {
-                Ok(session) => session.interrupt_wait(waiter).await,
-                Err(error) => Err(error),
-            };
-            // 0: the call has not begun to wait, or is just over.
-            let pause = match woken {
-                Ok(0) => Duration::from_millis(2),
-                Ok(_) => Duration::from_millis(5),
-                Err(_) => Duration::from_millis(200),
-            };
-            tokio::time::sleep(pause).await;
-        }
+    fn call(&self) -> Call {
+        self.lock().call
     }
 
     /// The partitions to watch, or none where nobody is parked.
@@ -324,6 +267,14 @@ impl Wake {
         }
         state.end_call();
     }
+
+    async fn wait(
+        session: &Session,
+        call: &[WatchedPartition],
+        waiter: i32,
+    ) -> Result<Vec<(usize, i64)>, DbError> {
+        session.wait_for_records(call, WAIT_MS, waiter).await
+    }
 }
 
 impl State {
@@ -387,7 +338,7 @@ impl Parking {
         let mut guard = self.wake.lock();
         let state = &mut *guard;
         let now = Instant::now();
-        let mut behind = false;
+        let (mut behind, mut in_call) = (false, true);
         for (subject, found) in self.subjects.iter().zip(found) {
             let Some(partition) = state
                 .topics
@@ -411,19 +362,14 @@ impl Parking {
             }
             partition.last_parked = now;
             partition.unattended = false;
-            if !partition.in_call && state.call == Call::Running {
-                state.call = Call::Stale;
-                self.wake.stale.notify_one();
-            }
+            in_call &= partition.in_call;
         }
         if let Some(waiting) = state.parkings.get_mut(&self.id)
             && !std::mem::replace(&mut waiting.parked, true)
         {
             state.parked += 1;
         }
-        if state.call == Call::None {
-            self.wake.work.notify_one();
-        }
+        self.wake.bells.ring(&mut state.call, in_call);
         if behind {
             self.notify.notify_one();
         }

@@ -1,5 +1,4 @@
-//! The SQL the listener speaks: one statement per function of schema `kafka`, arrays in,
-//! one row per element out.
+//! Topics, records and waits: arrays in, one row per element out.
 
 use std::borrow::Cow;
 
@@ -10,69 +9,8 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 
+use super::query::Query;
 use super::session::Session;
-
-/// Casts choose among overloads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Query {
-    Cluster,
-    DescribeTopics,
-    CreateTopic,
-    DeleteTopic,
-    CreatePartitions,
-    ProduceBatches,
-    FetchBatches,
-    ListOffsets,
-    InitProducerId,
-    WaitForRecords,
-    InterruptWait,
-}
-
-impl Query {
-    pub const COUNT: usize = Self::InterruptWait as usize + 1;
-
-    pub fn sql(self) -> &'static str {
-        match self {
-            Self::Cluster => "SELECT cluster_id, leader_epoch, in_recovery FROM kafka.cluster()",
-            Self::DescribeTopics => {
-                "SELECT idx, topic, topic_id, partitions, error_code, error_message \
-                 FROM kafka.describe_topics($1::text[], $2::uuid[], $3::bool)"
-            }
-            // The default that the server has applied is read after it has applied it.
-            Self::CreateTopic => {
-                "WITH created AS MATERIALIZED (SELECT kafka.create_topic($1::text, $2::int4, \
-                 $3::text::jsonb, $4::bool) AS topic_id) SELECT topic_id, coalesce($2::int4, \
-                 current_setting('pg_kafka.default_partitions')::int4) FROM created"
-            }
-            Self::DeleteTopic => "SELECT kafka.delete_topic($1::text)",
-            Self::CreatePartitions => {
-                "SELECT kafka.create_partitions($1::text, $2::int4, $3::bool)"
-            }
-            Self::ProduceBatches => {
-                "SELECT idx, error_code, error_message, base_offset, log_append_time, \
-                 log_start_offset FROM kafka.produce_batches($1::text[], $2::int4[], \
-                 $3::bytea[], $4::uuid[], $5::int2)"
-            }
-            Self::FetchBatches => {
-                "SELECT idx, error_code, high_watermark, last_stable_offset, log_start_offset, \
-                 records FROM kafka.fetch_batches($1::text[], $2::int4[], $3::int8[], $4::int4[], \
-                 $5::int4, $6::int4, $7::text, $8::uuid[])"
-            }
-            Self::ListOffsets => {
-                "SELECT idx, error_code, \"offset\", \"timestamp\", leader_epoch \
-                 FROM kafka.list_offsets($1::text[], $2::int4[], $3::int8[], $4::text)"
-            }
-            Self::InitProducerId => {
-                "SELECT producer_id, producer_epoch FROM kafka.init_producer_id()"
-            }
-            Self::WaitForRecords => {
-                "SELECT idx, high_watermark FROM kafka.wait_for_records($1::text[], $2::int4[], \
-                 $3::int8[], $4::int4, $5::int4)"
-            }
-            Self::InterruptWait => "SELECT kafka.interrupt_wait($1::int4)",
-        }
-    }
-}
 
 /// A topic as a request names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -99,7 +37,7 @@ impl TopicRef {
 
 /// A client's string as any database encoding can hold it. What is changed was no legal
 /// name before and is none after.
-fn sql_text(text: &str) -> Cow<'_, str> {
+pub(super) fn sql_text(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }
@@ -199,17 +137,17 @@ pub struct WatchedPartition {
     pub high_watermark: i64,
 }
 
-fn column<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, DbError> {
+pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, DbError> {
     row.try_get(column).map_err(DbError::from)
 }
 
 /// `idx` counts from 1; rows may come in any order.
-fn index(row: &Row) -> Result<usize, DbError> {
+pub(super) fn index(row: &Row) -> Result<usize, DbError> {
     let idx: i32 = column(row, 0)?;
     usize::try_from(idx.wrapping_sub(1)).map_err(|_| unexpected("an idx below 1"))
 }
 
-fn unexpected(what: &str) -> DbError {
+pub(super) fn unexpected(what: &str) -> DbError {
     DbError::Server {
         sqlstate: "XX000".into(),
         message: format!("pg_kafka returned {what}"),
@@ -220,7 +158,7 @@ fn unexpected(what: &str) -> DbError {
 }
 
 /// Puts rows into the order of the call's arrays; every element has to have one.
-fn by_index<T>(
+pub(super) fn by_index<T>(
     rows: &[Row],
     count: usize,
     read: impl Fn(&Row) -> Result<T, DbError>,
@@ -238,7 +176,7 @@ fn by_index<T>(
         .collect()
 }
 
-fn only_row(rows: &[Row]) -> Result<&Row, DbError> {
+pub(super) fn only_row(rows: &[Row]) -> Result<&Row, DbError> {
     rows.first().ok_or_else(|| unexpected("no row"))
 }
 

@@ -11,12 +11,13 @@ use tokio_postgres::{Client, NoTls, Row, Statement};
 
 use crate::error::{DbError, Meaning};
 
-use super::queries::Query;
+use super::query::Query;
 
 /// The server ends a statement that takes this long, as clients have given up by then.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A session that is silent for longer is on a dead connection.
 const SILENCE: Duration = Duration::from_secs(45);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -25,8 +26,10 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 pub enum Role {
     Append(u16),
     Read,
+    Group,
     Admin,
     Wait,
+    WaitGroups,
 }
 
 impl Role {
@@ -34,8 +37,19 @@ impl Role {
         match self {
             Self::Append(number) => format!("pg_kafka_listener append {number}"),
             Self::Read => "pg_kafka_listener read".into(),
+            Self::Group => "pg_kafka_listener group".into(),
             Self::Admin => "pg_kafka_listener admin".into(),
             Self::Wait => "pg_kafka_listener wait".into(),
+            Self::WaitGroups => "pg_kafka_listener wait groups".into(),
+        }
+    }
+
+    /// Somebody's open transaction that has touched a group holds up calls about it. They
+    /// give up, rather than keep the sessions from all other groups.
+    fn lock_timeout(self) -> Duration {
+        match self {
+            Self::Group => LOCK_TIMEOUT,
+            _ => Duration::ZERO,
         }
     }
 }
@@ -149,8 +163,9 @@ impl Connector {
         let settings = format!(
             "SET default_transaction_isolation = 'read committed'; \
              SET plan_cache_mode = force_generic_plan; SET work_mem = '64MB'; \
-             SET statement_timeout = {}; SET idle_session_timeout = 0",
-            STATEMENT_TIMEOUT.as_millis()
+             SET statement_timeout = {}; SET lock_timeout = {}; SET idle_session_timeout = 0",
+            STATEMENT_TIMEOUT.as_millis(),
+            role.lock_timeout().as_millis()
         );
         client.batch_execute(&settings).await.map_err(away)?;
         tracing::debug!(?role, "database session opened");

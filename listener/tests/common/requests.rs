@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+mod groups;
+
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
@@ -17,10 +19,13 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, FetchRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, ProducerId,
-    RequestHeader, TopicName, TransactionalId,
+    ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest,
+    HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, ProducerId, RequestHeader,
+    SyncGroupRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use pg_kafka_listener::router::{Api, Request};
@@ -112,6 +117,7 @@ macro_rules! tags {
         request
     }};
 }
+use tags;
 
 /// The body of a request of `api`.
 pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
@@ -123,13 +129,25 @@ pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
         1 => fetch(version, flexible, r).encode(&mut body, version),
         2 => list_offsets(version, flexible, r).encode(&mut body, version),
         3 => metadata(version, flexible, r).encode(&mut body, version),
+        8 => groups::offset_commit(version, flexible, r).encode(&mut body, version),
+        9 => groups::offset_fetch(version, flexible, r).encode(&mut body, version),
         10 => find_coordinator(version, flexible, r).encode(&mut body, version),
+        11 => groups::join_group(version, flexible, r).encode(&mut body, version),
+        12 => groups::heartbeat(version, flexible, r).encode(&mut body, version),
+        13 => groups::leave_group(version, flexible, r).encode(&mut body, version),
+        14 => groups::sync_group(version, flexible, r).encode(&mut body, version),
+        15 => groups::describe_groups(version, flexible, r).encode(&mut body, version),
+        16 => groups::list_groups(version, flexible, r).encode(&mut body, version),
         18 => api_versions(version, flexible, r).encode(&mut body, version),
         19 => create_topics(flexible, r).encode(&mut body, version),
         20 => delete_topics(version, flexible, r).encode(&mut body, version),
         22 => init_producer_id(version, flexible, r).encode(&mut body, version),
         37 => create_partitions(flexible, r).encode(&mut body, version),
+        42 => groups::delete_groups(flexible, r).encode(&mut body, version),
+        47 => groups::offset_delete(r).encode(&mut body, version),
         60 => describe_cluster(version, flexible, r).encode(&mut body, version),
+        68 => groups::consumer_group_heartbeat(version, r).encode(&mut body, version),
+        69 => groups::consumer_group_describe(r).encode(&mut body, version),
         key => panic!("no generator for API {key}: add one"),
     }
     .unwrap();
@@ -180,13 +198,25 @@ pub(crate) fn decode(request: &Request) -> Result<(), Malformed> {
         1 => request.decode::<FetchRequest>().map(drop),
         2 => request.decode::<ListOffsetsRequest>().map(drop),
         3 => request.decode::<MetadataRequest>().map(drop),
+        8 => request.decode::<OffsetCommitRequest>().map(drop),
+        9 => request.decode::<OffsetFetchRequest>().map(drop),
         10 => request.decode::<FindCoordinatorRequest>().map(drop),
+        11 => request.decode::<JoinGroupRequest>().map(drop),
+        12 => request.decode::<HeartbeatRequest>().map(drop),
+        13 => request.decode::<LeaveGroupRequest>().map(drop),
+        14 => request.decode::<SyncGroupRequest>().map(drop),
+        15 => request.decode::<DescribeGroupsRequest>().map(drop),
+        16 => request.decode::<ListGroupsRequest>().map(drop),
         18 => request.decode::<ApiVersionsRequest>().map(drop),
         19 => request.decode::<CreateTopicsRequest>().map(drop),
         20 => request.decode::<DeleteTopicsRequest>().map(drop),
         22 => request.decode::<InitProducerIdRequest>().map(drop),
         37 => request.decode::<CreatePartitionsRequest>().map(drop),
+        42 => request.decode::<DeleteGroupsRequest>().map(drop),
+        47 => request.decode::<OffsetDeleteRequest>().map(drop),
         60 => request.decode::<DescribeClusterRequest>().map(drop),
+        68 => request.decode::<ConsumerGroupHeartbeatRequest>().map(drop),
+        69 => request.decode::<ConsumerGroupDescribeRequest>().map(drop),
         key => panic!("no decoder for API {key}: add one"),
     }
 }

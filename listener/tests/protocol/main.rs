@@ -7,5 +7,7 @@ mod requests;
 
 mod fetch;
 mod frames;
+mod groups;
+mod offsets;
 mod produce;
 mod topics;

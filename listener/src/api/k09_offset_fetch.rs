@@ -1,0 +1,229 @@
+//! `OffsetFetch`: how far groups have come.
+//!
+//! v2 null topics for all that the group has committed, and an error for the group as a
+//! whole. v3 throttle time. v5 leader epochs (KIP-320). v6 flexible. v7 stable offsets
+//! (KIP-447): without transactions all are stable. v8 several groups (KIP-709). v9 members
+//! of consumer groups (KIP-848). Skipped: v10, topic ids, whose request kafka-protocol
+//! cannot decode.
+
+use std::sync::Arc;
+
+use kafka_core::code;
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{GroupId, OffsetFetchRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::conn::Connection;
+use crate::db::{CommittedCall, CommittedOffset};
+use crate::error::Fault;
+use crate::router::{Answer, Api, Request};
+use crate::server::Server;
+use crate::wire::Reply;
+use crate::wire::schema::{BOOLEAN, Field, INT32, Kind, field};
+
+use super::{check_member, first_error, gather, group_code, is_text};
+
+const TOPIC: &[Field] = &[
+    field("name", Kind::String),
+    field("partition_indexes", Kind::Array(&INT32)),
+];
+const GROUP: &[Field] = &[
+    field("group_id", Kind::String),
+    field("member_id", Kind::String).since(9),
+    field("member_epoch", INT32).since(9),
+    field("topics", Kind::Array(&Kind::Struct(TOPIC))),
+];
+const REQUEST: &[Field] = &[
+    field("group_id", Kind::String).until(7),
+    field("topics", Kind::Array(&Kind::Struct(TOPIC))).until(7),
+    field("groups", Kind::Array(&Kind::Struct(GROUP))).since(8),
+    field("require_stable", BOOLEAN).since(7),
+];
+
+pub const API: Api = Api {
+    key: 9,
+    name: "OffsetFetch",
+    min: 1,
+    max: 9,
+    advertised_min: 1,
+    codec_max: 9,
+    flexible: 6,
+    request: REQUEST,
+    pipelined: false,
+    handler: |connection, request| -> Answer { Box::pin(handle(connection, request)) },
+};
+
+const SEVERAL_GROUPS: i16 = 8;
+
+/// What is asked of one group.
+struct Asked {
+    group_id: GroupId,
+    member_id: Option<StrBytes>,
+    member_epoch: i32,
+    topics: Option<Vec<(TopicName, Vec<i32>)>>,
+}
+
+/// By topic, or the error for the group as a whole.
+type Found = Result<Vec<(TopicName, Vec<CommittedOffset>)>, i16>;
+
+async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<Reply>, Fault> {
+    let body: OffsetFetchRequest = request.decode()?;
+    let version = request.version();
+    if version < SEVERAL_GROUPS {
+        let asked = only_group(body);
+        let found = fetch(&connection.server, &asked).await;
+        return request.reply(&single(&asked, found, version));
+    }
+    let mut groups = Vec::with_capacity(body.groups.len());
+    for group in body.groups {
+        let topics = group.topics.map(|topics| {
+            let topics = topics.into_iter();
+            topics.map(|t| (t.name, t.partition_indexes)).collect()
+        });
+        let asked = Asked {
+            group_id: group.group_id,
+            member_id: group.member_id,
+            member_epoch: group.member_epoch,
+            topics,
+        };
+        let found = fetch(&connection.server, &asked).await;
+        groups.push(one_of_several(asked.group_id, found));
+    }
+    request.reply(&OffsetFetchResponse::default().with_groups(groups))
+}
+
+fn only_group(body: OffsetFetchRequest) -> Asked {
+    Asked {
+        group_id: body.group_id,
+        member_id: None,
+        member_epoch: -1,
+        topics: body.topics.map(|topics| {
+            let topics = topics.into_iter();
+            topics.map(|t| (t.name, t.partition_indexes)).collect()
+        }),
+    }
+}
+
+async fn fetch(server: &Server, asked: &Asked) -> Found {
+    if !is_text(&asked.group_id) {
+        return Err(code::INVALID_GROUP_ID);
+    }
+    let member_id = asked.member_id.as_deref();
+    first_error([check_member(member_id.unwrap_or_default(), None)])?;
+    let partitions: Option<Vec<(&str, i32)>> = asked.topics.as_ref().map(|topics| {
+        let topics = topics.iter();
+        topics
+            .flat_map(|(name, numbers)| numbers.iter().map(|number| (&***name, *number)))
+            .collect()
+    });
+    let call = CommittedCall {
+        group_id: &asked.group_id,
+        partitions: partitions.as_deref(),
+        member: member_id.map(|member_id| (member_id, asked.member_epoch)),
+    };
+    let found = server.db.group(&call).await;
+    let found = found.map_err(|error| group_code(&error))?;
+    Ok(match &asked.topics {
+        Some(topics) => {
+            let mut found = found.into_iter();
+            let topics = topics.iter().map(|(name, numbers)| {
+                let own = found.by_ref().take(numbers.len());
+                (name.clone(), own.collect())
+            });
+            topics.collect()
+        }
+        None => gather(found.into_iter().map(|offset| {
+            let name = TopicName(StrBytes::from_string(offset.topic.clone()));
+            (name, offset)
+        })),
+    })
+}
+
+/// The form with one group.
+fn single(asked: &Asked, found: Found, version: i16) -> OffsetFetchResponse {
+    let response = OffsetFetchResponse::default();
+    let topics = match found {
+        Ok(topics) => topics,
+        // Before there was an error for the group, each partition told it.
+        Err(error_code) if version < 2 => refused(asked, error_code),
+        Err(error_code) => return response.with_error_code(error_code),
+    };
+    let topics = topics.into_iter().map(|(name, offsets)| {
+        let partitions = offsets.into_iter().map(|found| {
+            OffsetFetchResponsePartition::default()
+                .with_partition_index(found.partition)
+                .with_committed_offset(found.offset)
+                .with_committed_leader_epoch(found.leader_epoch)
+                .with_metadata(Some(StrBytes::from_string(found.metadata)))
+                .with_error_code(found.error_code)
+        });
+        OffsetFetchResponseTopic::default()
+            .with_name(name)
+            .with_partitions(partitions.collect())
+    });
+    response.with_topics(topics.collect())
+}
+
+fn refused(asked: &Asked, error_code: i16) -> Vec<(TopicName, Vec<CommittedOffset>)> {
+    let topics = asked.topics.iter().flatten().map(|(name, numbers)| {
+        let partitions = numbers.iter().map(|number| CommittedOffset {
+            error_code,
+            topic: String::new(),
+            partition: *number,
+            offset: -1,
+            leader_epoch: -1,
+            metadata: String::new(),
+        });
+        (name.clone(), partitions.collect())
+    });
+    topics.collect()
+}
+
+fn one_of_several(group_id: GroupId, found: Found) -> OffsetFetchResponseGroup {
+    let response = OffsetFetchResponseGroup::default().with_group_id(group_id);
+    let topics = match found {
+        Ok(topics) => topics,
+        Err(error_code) => return response.with_error_code(error_code),
+    };
+    let topics = topics.into_iter().map(|(name, offsets)| {
+        let partitions = offsets.into_iter().map(|found| {
+            OffsetFetchResponsePartitions::default()
+                .with_partition_index(found.partition)
+                .with_committed_offset(found.offset)
+                .with_committed_leader_epoch(found.leader_epoch)
+                .with_metadata(Some(StrBytes::from_string(found.metadata)))
+                .with_error_code(found.error_code)
+        });
+        OffsetFetchResponseTopics::default()
+            .with_name(name)
+            .with_partitions(partitions.collect())
+    });
+    response.with_topics(topics.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_version_2_each_partition_tells_the_groups_error() {
+        let asked = Asked {
+            group_id: GroupId::default(),
+            member_id: None,
+            member_epoch: -1,
+            topics: Some(vec![(TopicName::default(), vec![3, 4])]),
+        };
+        let old = single(&asked, Err(code::INVALID_GROUP_ID), 1);
+        let codes = old.topics[0].partitions.iter();
+        let codes: Vec<_> = codes
+            .map(|p| (p.partition_index, p.error_code, p.committed_offset))
+            .collect();
+        let refused = code::INVALID_GROUP_ID;
+        assert_eq!(codes, [(3, refused, -1), (4, refused, -1)]);
+        let new = single(&asked, Err(refused), 2);
+        assert_eq!((new.error_code, new.topics.len()), (refused, 0));
+    }
+}
