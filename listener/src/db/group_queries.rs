@@ -9,7 +9,7 @@ use crate::error::DbError;
 
 use super::groups::{
     AssignedPartition, CommitCall, CommittedCall, CommittedOffset, ConsumerAnswer, ConsumerCall,
-    DeleteGroup, DeleteOffsets, DescribeGroups, GroupCall, GroupDescription, Heartbeats, JoinCall,
+    DeleteGroup, DeleteOffsets, DescribeGroups, GroupCall, GroupDescription, Heartbeat, JoinCall,
     Joined, LeaveCall, ListGroups, ListedGroup, MemberDescription, SyncCall, Synced, Wait,
     WatchedGroup,
 };
@@ -78,21 +78,18 @@ impl GroupCall for SyncCall<'_> {
     }
 }
 
-impl GroupCall for Heartbeats<'_> {
-    type Answer = Vec<i16>;
+impl GroupCall for Heartbeat {
+    type Answer = i16;
 
-    async fn run(&self, session: &Session) -> Result<Vec<i16>, DbError> {
-        let groups: Vec<&str> = self.0.iter().map(|h| &*h.group_id).collect();
-        let generations: Vec<i32> = self.0.iter().map(|h| h.generation_id).collect();
-        let members: Vec<&str> = self.0.iter().map(|h| &*h.member_id).collect();
-        let instances: Vec<Option<&str>> = self
-            .0
-            .iter()
-            .map(|h| h.group_instance_id.as_deref())
-            .collect();
-        let params: [&(dyn ToSql + Sync); 4] = [&groups, &generations, &members, &instances];
-        let rows = session.query(Query::Heartbeats, &params).await?;
-        by_index(&rows, self.0.len(), |row| column(row, 1))
+    async fn run(&self, session: &Session) -> Result<i16, DbError> {
+        let params: [&(dyn ToSql + Sync); 4] = [
+            &&*self.group_id,
+            &self.generation_id,
+            &&*self.member_id,
+            &self.group_instance_id.as_deref(),
+        ];
+        let rows = session.query(Query::Heartbeat, &params).await?;
+        column(only_row(&rows)?, 0)
     }
 }
 
@@ -266,6 +263,20 @@ impl GroupCall for DeleteOffsets<'_> {
 }
 
 impl Session {
+    /// An error code for each; `None` where only a call for this one can tell.
+    pub async fn heartbeats(&self, heartbeats: &[&Heartbeat]) -> Result<Vec<Option<i16>>, DbError> {
+        let groups: Vec<&str> = heartbeats.iter().map(|h| &*h.group_id).collect();
+        let generations: Vec<i32> = heartbeats.iter().map(|h| h.generation_id).collect();
+        let members: Vec<&str> = heartbeats.iter().map(|h| &*h.member_id).collect();
+        let instances: Vec<Option<&str>> = heartbeats
+            .iter()
+            .map(|h| h.group_instance_id.as_deref())
+            .collect();
+        let params: [&(dyn ToSql + Sync); 4] = [&groups, &generations, &members, &instances];
+        let rows = self.query(Query::Heartbeats, &params).await?;
+        by_index(&rows, heartbeats.len(), |row| column(row, 1))
+    }
+
     /// (index into `groups`, version or -1 where the group is gone) of those that have
     /// moved; nothing when the time is over or the wait was interrupted.
     pub async fn wait_for_groups(

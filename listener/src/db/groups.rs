@@ -88,7 +88,7 @@ pub struct Synced {
     pub wait: Wait,
 }
 
-/// One member's, as it came.
+/// One member's, as it came. Alone it is a call that is answered by an error code.
 #[derive(Debug)]
 pub struct Heartbeat {
     pub group_id: StrBytes,
@@ -96,10 +96,6 @@ pub struct Heartbeat {
     pub member_id: StrBytes,
     pub group_instance_id: Option<StrBytes>,
 }
-
-/// An error code for each.
-#[derive(Debug, Clone, Copy)]
-pub struct Heartbeats<'a>(pub &'a [&'a Heartbeat]);
 
 #[derive(Debug, Clone)]
 pub struct Leaving<'a> {

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 pub use groups::{
     AssignedPartition, Commit, CommitCall, CommittedCall, CommittedOffset, ConsumerAnswer,
     ConsumerCall, DeleteGroup, DeleteOffsets, DescribeGroups, GroupCall, GroupDescription,
-    Heartbeat, Heartbeats, JoinCall, Joined, LeaveCall, Leaving, ListGroups, ListedGroup,
-    MemberDescription, SyncCall, Synced, Wait, WatchedGroup,
+    Heartbeat, JoinCall, Joined, LeaveCall, Leaving, ListGroups, ListedGroup, MemberDescription,
+    SyncCall, Synced, Wait, WatchedGroup,
 };
 pub use pool::{Lease, Pool};
 pub use queries::{
@@ -126,6 +126,6 @@ impl Db {
 
 /// A read that met a dead session is made once more: a session that died while it was
 /// idle is noticed only when it is used.
-fn worth_repeating<T>(result: &Result<T, DbError>, started: Instant) -> bool {
+pub fn worth_repeating<T>(result: &Result<T, DbError>, started: Instant) -> bool {
     matches!(result, Err(error) if !error.surely_failed()) && started.elapsed() < QUICK
 }

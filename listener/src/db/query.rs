@@ -16,6 +16,7 @@ pub enum Query {
     InterruptWait,
     JoinGroup,
     SyncGroup,
+    Heartbeat,
     Heartbeats,
     LeaveGroup,
     ConsumerGroupHeartbeat,
@@ -90,6 +91,11 @@ impl Query {
                  member_id => $3::text, group_instance_id => $4::text, \
                  protocol_type => $5::text, protocol_name => $6::text, \
                  assigned_member_ids => $7::text[], assignments => $8::bytea[])"
+            }
+            Self::Heartbeat => {
+                "SELECT error_code FROM kafka.heartbeat(group_id => $1::text, \
+                 generation_id => $2::int4, member_id => $3::text, \
+                 group_instance_id => $4::text)"
             }
             Self::Heartbeats => {
                 "SELECT idx, error_code FROM kafka.heartbeats(group_ids => $1::text[], \

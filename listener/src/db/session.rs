@@ -27,6 +27,7 @@ pub enum Role {
     Append(u16),
     Read,
     Group,
+    Heartbeat,
     Admin,
     Wait,
     WaitGroups,
@@ -38,6 +39,7 @@ impl Role {
             Self::Append(number) => format!("pg_kafka_listener append {number}"),
             Self::Read => "pg_kafka_listener read".into(),
             Self::Group => "pg_kafka_listener group".into(),
+            Self::Heartbeat => "pg_kafka_listener heartbeat".into(),
             Self::Admin => "pg_kafka_listener admin".into(),
             Self::Wait => "pg_kafka_listener wait".into(),
             Self::WaitGroups => "pg_kafka_listener wait groups".into(),
@@ -48,8 +50,16 @@ impl Role {
     /// give up, rather than keep the sessions from all other groups.
     fn lock_timeout(self) -> Duration {
         match self {
-            Self::Group => LOCK_TIMEOUT,
+            Self::Group | Self::Heartbeat => LOCK_TIMEOUT,
             _ => Duration::ZERO,
+        }
+    }
+
+    /// What is lost with the times of the last heartbeats is made good by the next ones.
+    fn synchronous_commit(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "SET synchronous_commit = off; ",
+            _ => "",
         }
     }
 }
@@ -161,9 +171,10 @@ impl Connector {
         // batches into itself; an answer of usual size should not pass through a temporary
         // file; the rest undoes what an administrator may have set for people's sessions.
         let settings = format!(
-            "SET default_transaction_isolation = 'read committed'; \
+            "{}SET default_transaction_isolation = 'read committed'; \
              SET plan_cache_mode = force_generic_plan; SET work_mem = '64MB'; \
              SET statement_timeout = {}; SET lock_timeout = {}; SET idle_session_timeout = 0",
+            role.synchronous_commit(),
             STATEMENT_TIMEOUT.as_millis(),
             role.lock_timeout().as_millis()
         );

@@ -44,8 +44,11 @@ impl Env {
     }
 
     /// A server for one test, with lines of `postgresql.conf` and flags of the listener.
+    /// New groups do not wait for more members, unless the lines say so.
     pub(crate) fn own(settings: &str, flags: &[&str]) -> Self {
-        let settings = format!("max_prepared_transactions = 10\n{settings}");
+        let settings = format!(
+            "max_prepared_transactions = 10\npg_kafka.group_initial_rebalance_delay = 0\n{settings}"
+        );
         let cluster = Cluster::create(&settings)
             .unwrap_or_else(|error| panic!("no PostgreSQL server to test with: {error}"));
         Sql::connect(&cluster).run("CREATE EXTENSION pg_kafka");

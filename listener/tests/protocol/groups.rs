@@ -189,6 +189,31 @@ fn two_members_wait_for_each_other() {
     assert_eq!(heartbeat(&mut a, "two", &first), code::ILLEGAL_GENERATION);
 }
 
+#[test]
+fn members_that_come_soon_share_the_first_generation() {
+    let env = Env::own("pg_kafka.group_initial_rebalance_delay = 3s", &[]);
+    let mut members: Vec<_> = (0..5)
+        .map(|_| {
+            let mut raw = env.raw();
+            let member = new_member(&mut raw, "soon");
+            (raw, member)
+        })
+        .collect();
+    for (raw, member) in &mut members {
+        raw.send(9, &join_request("soon", member));
+    }
+    let joined: Vec<_> = members
+        .iter_mut()
+        .map(|(raw, _)| raw.receive_response::<JoinGroupRequest>(9).1)
+        .collect();
+    for (joined, (_, member)) in joined.iter().zip(&members) {
+        assert_eq!((joined.error_code, joined.generation_id), (code::NONE, 1));
+        assert_eq!(*joined.member_id, **member);
+    }
+    let told: usize = joined.iter().map(|joined| joined.members.len()).sum();
+    assert_eq!(told, 5, "the leader alone is told of all");
+}
+
 /// A second member whose `JoinGroup` waits for the first.
 fn parked(env: &Env, group_id: &str, first: &JoinGroupResponse) -> Raw {
     let mut raw = env.raw();
