@@ -8,6 +8,10 @@
 //!
 //! A join or sync that has to wait is answered `Parked`: ask again, at the latest at the
 //! time it names. Asking again is a sign of life.
+//!
+//! A step that ends in an error may have changed the group too: time has passed, and a
+//! heartbeat that is answered `REBALANCE_IN_PROGRESS` is a sign of life. So it is written
+//! after each step.
 
 mod join;
 mod rebalance;
@@ -35,7 +39,8 @@ pub enum State {
     /// The generation has begun, its assignment is awaited. Syncs wait, commits are
     /// answered `REBALANCE_IN_PROGRESS`.
     CompletingRebalance,
-    /// The assignment is there: syncs are answered with it.
+    /// The assignment is there: syncs are answered with it. Members that do not sync in
+    /// time leave here too.
     Stable,
 }
 
@@ -145,6 +150,7 @@ pub struct Config {
     pub max_session_timeout_ms: i32,
     /// How long a group's first rebalance waits for more members after each that joins.
     pub initial_rebalance_delay_ms: i32,
+    /// How many members a group may have; ids that are only handed out do not count.
     pub max_size: i32,
 }
 
@@ -157,7 +163,9 @@ pub struct Group {
     pub protocol_name: Option<String>,
     pub leader: Option<String>,
     pub members: BTreeMap<String, Member>,
-    /// When the phase of a rebalance ends at the latest.
+    /// When the phase of a rebalance ends at the latest; a group that is stable keeps it
+    /// until all have synced. None while a rebalance waits for static members only, until
+    /// the first of them comes.
     pub deadline: Option<i64>,
     /// Set during a group's first rebalance: it goes on when the delay is over, which
     /// members that join prolong up to this time.
@@ -182,17 +190,16 @@ impl Group {
         }
     }
 
-    /// Does what is due: members whose time is over leave, phases that are late end.
+    /// Does what is due: members whose time is over leave, phases that are late end. Each
+    /// thing is done as of the time it was due, so it does not matter when somebody asks.
     pub fn advance(&mut self, now: i64) {
-        let expired = self.members_where(|member| member.session_end() <= now);
-        self.remove(&expired, "a member's session timed out", now);
-        let late = self.deadline.is_some_and(|deadline| deadline <= now);
-        if self.state == State::CompletingRebalance && late {
-            // The leader is one of them.
-            let unsynced = self.members_where(|member| member.phase == Phase::Waiting);
-            self.remove(&unsynced, "a member did not sync in time", now);
+        // Nobody joins or syncs in between: each turn takes members out or ends a phase.
+        while let Some(due) = self.next_deadline().filter(|due| *due <= now) {
+            let expired = self.members_where(|member| member.session_end() <= due);
+            self.remove(&expired, "a member's session timed out", due);
+            self.finish_syncing(due);
+            self.finish_joining(due);
         }
-        self.finish_joining(now);
     }
 
     /// When [`advance`](Self::advance) has something to do at the earliest, if nothing
@@ -233,17 +240,19 @@ impl Group {
         now: i64,
     ) -> Result<String, KafkaError> {
         self.advance(now);
+        let member = self.members.get(member_id);
+        let is_pending = member.is_some_and(|member| member.phase == Phase::Pending);
         let id = match group_instance_id {
-            Some(instance) => {
+            Some(instance) if member_id.is_empty() => {
                 let current = self.static_member(instance).map(str::to_owned);
-                let current = current.ok_or_else(|| self.unknown(member_id))?;
-                if !member_id.is_empty() {
+                current.ok_or_else(|| self.unknown(member_id))?
+            }
+            _ => {
+                if !is_pending {
                     self.check_member(member_id, group_instance_id)?;
                 }
-                current
+                member_id.to_owned()
             }
-            None if self.members.contains_key(member_id) => member_id.to_owned(),
-            None => return Err(self.unknown(member_id)),
         };
         let leaving = BTreeSet::from([id.clone()]);
         self.remove(&leaving, reason.unwrap_or("a member left"), now);

@@ -4,6 +4,7 @@
 mod accept;
 mod assign;
 mod buffer;
+mod classic_group;
 mod codec;
 mod consumer_protocol;
 mod error;

@@ -1,5 +1,7 @@
 //! `JoinGroup`: a member comes, or comes back.
 
+use std::collections::BTreeSet;
+
 use super::{Config, Group, Member, Phase, State};
 use crate::error::KafkaError;
 
@@ -73,7 +75,7 @@ impl Group {
             });
         }
         self.advance(now);
-        self.check_room(&join, config)?;
+        self.check_room(&join, config, now)?;
         self.check_protocols(&join)?;
         if !join.member_id.is_empty() {
             return self.join_known(join, config, now);
@@ -95,14 +97,29 @@ impl Group {
         Ok(self.enter(&member_id, join, "a member joined", config, now))
     }
 
-    fn check_room(&self, join: &Join, config: &Config) -> Result<(), KafkaError> {
+    /// Members have their place; a static one that was restarted takes its former self's.
+    /// During a rebalance only those that have joined do: where the limit was lowered,
+    /// whoever comes last is put out.
+    fn check_room(&mut self, join: &Join, config: &Config, now: i64) -> Result<(), KafkaError> {
+        let has_place: fn(&Member) -> bool = match self.state {
+            State::Empty => return Ok(()),
+            State::PreparingRebalance => |member| member.phase == Phase::Joined,
+            State::CompletingRebalance | State::Stable => |member| member.phase != Phase::Pending,
+        };
         let instance = join.group_instance_id.as_deref();
-        let known = self.members.contains_key(&join.member_id)
-            || instance.is_some_and(|instance| self.static_member(instance).is_some());
+        let id = match instance {
+            Some(instance) if join.member_id.is_empty() => self.static_member(instance),
+            _ => Some(join.member_id.as_str()),
+        };
+        let member = id.and_then(|id| self.members.get(id));
+        let taken = self.members.values().filter(|member| has_place(member));
         let limit = usize::try_from(config.max_size).unwrap_or(0);
-        if known || self.members.len() < limit {
+        if member.is_some_and(has_place) || taken.count() < limit {
             return Ok(());
         }
+        let refused = BTreeSet::from([join.member_id.clone()]);
+        self.remove(&refused, "the group is full", now);
+        self.finish_joining(now);
         Err(KafkaError::GroupMaxSizeReached {
             group_id: self.group_id.clone(),
             limit: config.max_size,
@@ -193,7 +210,8 @@ impl Group {
             .get(member_id)
             .is_none_or(|member| member.phase == Phase::Pending);
         let is_first = self.state == State::Empty;
-        if self.state != State::PreparingRebalance {
+        let begins = self.state != State::PreparingRebalance;
+        if begins {
             let given = join.reason.clone();
             self.rebalance(given.as_deref().unwrap_or(reason), now);
         }
@@ -201,6 +219,10 @@ impl Group {
         self.put(member_id, join, Phase::Joined, now);
         if self.leader.is_none() {
             self.leader = Some(member_id.to_owned());
+        }
+        if begins || self.deadline.is_none() {
+            // Its own rebalance timeout counts.
+            self.deadline = Some(now.saturating_add(self.rebalance_timeout()));
         }
         let delay = i64::from(config.initial_rebalance_delay_ms);
         if is_first {

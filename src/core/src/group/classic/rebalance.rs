@@ -51,7 +51,7 @@ impl Group {
         if self.state != State::PreparingRebalance {
             return;
         }
-        let late = self.deadline.is_none_or(|deadline| deadline <= now);
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
         let complete = self
             .members
             .values()
@@ -61,9 +61,10 @@ impl Group {
             return;
         }
         // Those that did not come in time; static members have until their session ends.
-        self.members.retain(|_, member| {
-            member.phase != Phase::Waiting || member.group_instance_id.is_some()
+        let absent = self.members_where(|member| {
+            member.phase == Phase::Waiting && member.group_instance_id.is_none()
         });
+        self.remove(&absent, "a member did not join in time", now);
         if self.joined_members().next().is_none() {
             self.next_generation(State::Empty, now);
             self.leader = None;
@@ -77,14 +78,27 @@ impl Group {
         if !self.leader.as_ref().is_some_and(is_there) {
             let joined = self.members_where(|member| member.phase == Phase::Joined);
             let Some(id) = joined.into_iter().next() else {
-                // Only static members are left, and none of them has come yet.
-                self.deadline = Some(now.saturating_add(self.rebalance_timeout()));
+                // Only static members are left. The first that comes sets a new deadline;
+                // until then there is nothing to end.
+                self.deadline = None;
                 return;
             };
             self.leader = Some(id);
         }
         self.protocol_name = self.elect_protocol();
         self.next_generation(State::CompletingRebalance, now);
+    }
+
+    /// Takes those out that have not synced when the time is up, the leader perhaps among
+    /// them.
+    pub(super) fn finish_syncing(&mut self, now: i64) {
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        if self.state == State::PreparingRebalance || !late {
+            return;
+        }
+        self.deadline = None;
+        let unsynced = self.members_where(|member| member.phase == Phase::Waiting);
+        self.remove(&unsynced, "a member did not sync in time", now);
     }
 
     fn next_generation(&mut self, state: State, now: i64) {
@@ -96,7 +110,7 @@ impl Group {
         for member in self.members.values_mut() {
             if member.phase == Phase::Joined {
                 member.phase = Phase::Waiting;
-                member.heartbeat_at = now;
+                member.heartbeat_at = member.heartbeat_at.max(now);
             }
         }
     }

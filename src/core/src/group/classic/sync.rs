@@ -58,6 +58,10 @@ impl Group {
             self.assign(sync.assignments);
         }
         if self.state == State::Stable {
+            let mut members = self.members.values();
+            if members.all(|member| member.phase != Phase::Waiting) {
+                self.deadline = None;
+            }
             let member = self.members.get(&sync.member_id);
             let assignment = member.map_or_else(Vec::new, |member| member.assignment.clone());
             return Ok(SyncReply::Synced { assignment });
@@ -81,7 +85,6 @@ impl Group {
             }
         }
         self.state = State::Stable;
-        self.deadline = None;
     }
 
     fn check_same(
