@@ -146,6 +146,32 @@ CREATE FUNCTION kafka.leave_group(
 CREATE FUNCTION kafka.leave_group(group_id text, member_id text) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'leave_group_member_wrapper';
 
+CREATE FUNCTION kafka.consumer_group_heartbeat(
+    group_id text,
+    member_id text DEFAULT NULL,
+    member_epoch int4 DEFAULT 0,
+    subscribed_topics text[] DEFAULT NULL,
+    subscribed_topic_regex text DEFAULT NULL,
+    owned_topic_ids uuid[] DEFAULT NULL,
+    owned_partitions int4[] DEFAULT NULL,
+    group_instance_id text DEFAULT NULL,
+    rack_id text DEFAULT NULL,
+    rebalance_timeout_ms int4 DEFAULT NULL,
+    server_assignor text DEFAULT NULL,
+    client_id text DEFAULT NULL,
+    client_host text DEFAULT NULL
+) RETURNS TABLE (
+    error_code int2,
+    error_message text,
+    member_id text,
+    member_epoch int4,
+    heartbeat_interval_ms int4,
+    assigned_topic_ids uuid[],
+    assigned_topics text[],
+    assigned_partitions int4[]
+)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'consumer_group_heartbeat_wrapper';
+
 -- Inspection
 CREATE FUNCTION kafka.describe_groups(group_ids text[] DEFAULT NULL)
     RETURNS TABLE (
@@ -340,6 +366,7 @@ REVOKE ALL ON FUNCTION
     kafka.heartbeats(text[], int4[], text[], text[]),
     kafka.leave_group(text, text[], text[], text[]),
     kafka.leave_group(text, text),
+    kafka.consumer_group_heartbeat(text, text, int4, text[], text, uuid[], int4[], text, text, int4, text, text, text),
     kafka.describe_groups(text[]),
     kafka.describe_group(text),
     kafka.list_groups(text[], text[]),
@@ -449,6 +476,7 @@ COMMENT ON FUNCTION kafka.heartbeat(text, int4, text, text) IS 'A member''s sign
 COMMENT ON FUNCTION kafka.heartbeats(text[], int4[], text[], text[]) IS 'Signs of life of several members, for the listener, idx from 1. Takes no lock and writes nothing but times. error_code is 0 where all is well, and null where only kafka.heartbeat can tell.';
 COMMENT ON FUNCTION kafka.leave_group(text, text[], text[], text[]) IS 'Members leave, named by member id, or by group instance id where that is null or empty (KIP-345, KIP-800 for the reasons). Returns a row for each, idx from 1, with error_code 0, 25 (unknown member) or 82 (fenced instance), and the id of the member that left.';
 COMMENT ON FUNCTION kafka.leave_group(text, text) IS 'A member leaves. Raises KF025 for an unknown one.';
+COMMENT ON FUNCTION kafka.consumer_group_heartbeat(text, text, int4, text[], text, uuid[], int4[], text, text, int4, text, text, text) IS 'Heartbeat of a member whose group the server assigns (KIP-848). member_epoch: 0 joins, -1 leaves, -2 leaves for a while (static member), otherwise the epoch last returned. null: unchanged since the last heartbeat, at joining the default (rebalance_timeout_ms 300000, no owned partitions); owned partitions are pairs of owned_topic_ids[i] and owned_partitions[i]. Returns the member''s epoch, and the assignment where it has changed: first only what nobody else still holds. error_code: 25 unknown member, 81 group full, 82 fenced instance, 110 fenced epoch: join again with 0, 111 the instance is still in use, 112 unknown assignor, 128 bad regular expression.';
 COMMENT ON FUNCTION kafka.describe_groups(text[]) IS 'Groups with their members, for the listener: a row for each member, one with a null member_id for a group without, idx being the group''s position from 1. null group_ids: all groups. An unknown group has error_code 69 and state Dead. generation_id is the group epoch where the server assigns (KIP-848).';
 COMMENT ON FUNCTION kafka.describe_group(text) IS 'A group with its members: a row for each, one with a null member_id where there is none. Raises KF069 for an unknown group.';
 COMMENT ON FUNCTION kafka.list_groups(text[], text[]) IS 'The groups that are in one of the states and of one of the types (classic, consumer), in any case of letters; null or empty: all.';

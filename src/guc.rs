@@ -25,6 +25,8 @@ static GROUP_INITIAL_REBALANCE_DELAY: GucSetting<i32> = GucSetting::<i32>::new(3
 static GROUP_MIN_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(6000);
 static GROUP_MAX_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(30 * 60 * 1000);
 static GROUP_MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(i32::MAX);
+static GROUP_CONSUMER_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(45_000);
+static GROUP_CONSUMER_HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5000);
 static OFFSETS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
 static OFFSET_METADATA_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(4096);
 
@@ -82,6 +84,16 @@ pub(crate) fn group_max_session_timeout_ms() -> i32 {
 /// Most members that a group may have.
 pub(crate) fn group_max_size() -> i32 {
     GROUP_MAX_SIZE.get()
+}
+
+/// Session timeout of members whose group the server assigns (KIP-848), in milliseconds.
+pub(crate) fn group_consumer_session_timeout_ms() -> i32 {
+    GROUP_CONSUMER_SESSION_TIMEOUT.get()
+}
+
+/// Heartbeat interval that those members are told, in milliseconds.
+pub(crate) fn group_consumer_heartbeat_interval_ms() -> i32 {
+    GROUP_CONSUMER_HEARTBEAT_INTERVAL.get()
 }
 
 /// How long the offsets of a group without members are kept, in minutes.
@@ -168,6 +180,20 @@ fn define_group_settings() {
             c"Longest session timeout that a group member may ask for.",
             c"As Kafka's group.max.session.timeout.ms. In milliseconds when no unit is given, default 30min.",
             &GROUP_MAX_SESSION_TIMEOUT,
+            1,
+        ),
+        (
+            c"pg_kafka.group_consumer_session_timeout",
+            c"Session timeout of members whose group the server assigns (KIP-848).",
+            c"As Kafka's group.consumer.session.timeout.ms. In milliseconds when no unit is given, default 45s.",
+            &GROUP_CONSUMER_SESSION_TIMEOUT,
+            1,
+        ),
+        (
+            c"pg_kafka.group_consumer_heartbeat_interval",
+            c"Heartbeat interval that those members are told.",
+            c"As Kafka's group.consumer.heartbeat.interval.ms. In milliseconds when no unit is given, default 5s.",
+            &GROUP_CONSUMER_HEARTBEAT_INTERVAL,
             1,
         ),
     ];

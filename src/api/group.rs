@@ -1,22 +1,23 @@
 //! Membership in groups: join, sync, heartbeat, leave. These calls answer with Kafka's
 //! error code instead of raising it: the codes are part of the conversation, and what the
 //! call has changed in the group must not be rolled back with them. None of them waits.
+mod consumer;
 mod inspect;
 mod next;
 
+pub(super) use consumer::beat;
 pub(super) use inspect::current;
 use kafka_core::assign::{Assignor, assign_bytes, subscription_bytes};
 use kafka_core::consumer_protocol::{NO_GENERATION, PROTOCOL_TYPE, TopicPartitions};
 use kafka_core::error::KafkaError;
-use kafka_core::group::Group;
 use kafka_core::group::classic::{
-    Config, Group as Classic, Join, JoinReply, Joined, JoinedMember, Sync, SyncReply, assigned,
+    Group as Classic, Join, JoinReply, Joined, JoinedMember, Sync, SyncReply, assigned,
 };
+use kafka_core::group::{Context, Group, TopicId};
 use pgrx::Array;
 use pgrx::prelude::*;
 
 use super::Fault;
-use crate::guc;
 use crate::raise::ok;
 use crate::store::group::{self, Heartbeat};
 use crate::store::{server, topic};
@@ -48,12 +49,12 @@ pub(super) struct Step<T> {
 /// step fails.
 pub(super) fn step<T>(
     group_id: &str,
-    work: impl FnOnce(&mut Group, i64) -> Result<T, KafkaError>,
+    work: impl FnOnce(&mut Group, &Context<'_>) -> Result<T, KafkaError>,
 ) -> Step<T> {
-    let ((reply, group), version) = group::step(group_id, |stored| {
+    let ((reply, group), version) = group::step(group_id, |stored, context| {
         let is_new = stored.is_none();
         let group = stored.get_or_insert_with(|| Group::Classic(Classic::new(group_id)));
-        let reply = work(group, server::now_ms());
+        let reply = work(group, context);
         if is_new && reply.is_err() {
             *stored = None;
         }
@@ -87,11 +88,20 @@ impl Member {
     }
 }
 
-/// Whether this member may commit offsets, now and to the end of the transaction.
-pub(super) fn check_member(group_id: &str, member: &Member) -> Result<(), KafkaError> {
-    let check = |group: &mut Group, now: i64| {
+/// Whether this member may commit offsets, now and to the end of the transaction; and an
+/// answer for each of the partitions.
+pub(super) fn check_member(
+    group_id: &str,
+    member: &Member,
+    partitions: &[(TopicId, i32)],
+) -> Result<Vec<Result<(), KafkaError>>, KafkaError> {
+    let check = |group: &mut Group, context: &Context<'_>| {
         let instance = member.group_instance_id.as_deref();
-        group.check_commit(&member.member_id, instance, member.generation_id, now)
+        group.check_commit(&member.member_id, instance, member.generation_id, context)?;
+        let of = |(id, partition): &(TopicId, i32)| {
+            group.check_commit_of(&member.member_id, member.generation_id, id, *partition)
+        };
+        Ok(partitions.iter().map(of).collect())
     };
     if let Some(result) = group::check_commit(group_id, &member.member_id, check) {
         return result;
@@ -103,15 +113,6 @@ pub(super) fn check_member(group_id: &str, member: &Member) -> Result<(), KafkaE
         });
     }
     step(group_id, check).reply
-}
-
-fn config() -> Config {
-    Config {
-        min_session_timeout_ms: guc::group_min_session_timeout_ms(),
-        max_session_timeout_ms: guc::group_max_session_timeout_ms(),
-        initial_rebalance_delay_ms: guc::group_initial_rebalance_delay_ms(),
-        max_size: guc::group_max_size(),
-    }
 }
 
 /// Text from a client's or user's argument, where null and empty say the same.
@@ -269,8 +270,10 @@ impl Said {
     /// Fills in what was left out: a member that asks again goes on as it joined, a new
     /// one gets the defaults.
     fn complete(self, join: &mut Join, group: &Group) -> Result<(), KafkaError> {
-        let Group::Classic(classic) = group;
-        let known = classic.members.get(&join.member_id);
+        let known = match group {
+            Group::Classic(classic) => classic.members.get(&join.member_id),
+            Group::Consumer(_) => None,
+        };
         join.protocols = match (self.protocols, self.topics, known) {
             (Some(protocols), _, _) => protocols,
             (None, Some(topics), _) => {
@@ -307,10 +310,10 @@ impl Said {
 
 /// Joins, or asks again about a join that had to wait.
 pub(super) fn join(group_id: &str, mut join: Join, said: Said) -> Step<JoinReply> {
-    step(group_id, |group, now| {
+    step(group_id, |group, context| {
         check_group_id(group_id)?;
         said.complete(&mut join, group)?;
-        group.join(join, &config(), now)
+        group.join(join, context)
     })
 }
 
@@ -482,23 +485,23 @@ pub(super) fn sync(
     mut sync: Sync,
     assignments: Option<Vec<(String, Vec<u8>)>>,
 ) -> Step<SyncReply> {
-    step(group_id, |group, now| {
-        group.advance(now);
-        let assigns = match group {
-            Group::Classic(classic) => classic.is_leader(&sync.member_id),
+    step(group_id, |group, context| {
+        group.advance(context);
+        let led = match group {
+            Group::Classic(classic) => Some(classic).filter(|c| c.is_leader(&sync.member_id)),
+            Group::Consumer(_) => None,
         };
-        sync.assignments = match assignments {
-            Some(assignments) => assignments,
-            None if assigns => assign(group)?,
-            None => Vec::new(),
+        sync.assignments = match (assignments, led) {
+            (Some(assignments), _) => assignments,
+            (None, Some(classic)) => assign(classic)?,
+            (None, None) => Vec::new(),
         };
-        group.sync(sync, now)
+        group.sync(sync, context)
     })
 }
 
 /// The group's assignment as the server computes it.
-fn assign(group: &Group) -> Result<Vec<(String, Vec<u8>)>, KafkaError> {
-    let Group::Classic(group) = group;
+fn assign(group: &Classic) -> Result<Vec<(String, Vec<u8>)>, KafkaError> {
     let protocol = group.protocol_name.as_deref().unwrap_or_default();
     let assignor = Some(protocol.parse::<Assignor>())
         .filter(|_| group.has_consumers())
@@ -534,7 +537,7 @@ fn sync_row(group_id: &str, request: Sync, assignments: Option<Vec<(String, Vec<
     let state = group.as_ref().map(|group| group.state_name().to_owned());
     let (protocol_type, protocol_name) = match group {
         Some(Group::Classic(group)) => (group.protocol_type, group.protocol_name),
-        None => (None, None),
+        Some(Group::Consumer(_)) | None => (None, None),
     };
     let (mut assignment, mut topics, mut partitions, mut wait) = (None, None, None, None);
     match reply {
@@ -582,8 +585,8 @@ fn heartbeat(
     let generation_id = ok(super::required("generation_id", generation_id));
     let member_id = ok(super::required("member_id", member_id));
     let instance = given(group_instance_id);
-    let beat = step(group_id, |group, now| {
-        group.heartbeat(member_id, instance.as_deref(), generation_id, now)
+    let beat = step(group_id, |group, context| {
+        group.heartbeat(member_id, instance.as_deref(), generation_id, context)
     });
     let fault = Fault::of(&beat.reply);
     let state = beat.group.map(|group| group.state_name().to_owned());
@@ -677,8 +680,8 @@ fn leave(
     instance: Option<String>,
     reason: Option<&str>,
 ) -> Result<String, KafkaError> {
-    let left = step(group_id, |group, now| {
-        group.leave(member_id, instance.as_deref(), reason, now)
+    let left = step(group_id, |group, context| {
+        group.leave(member_id, instance.as_deref(), reason, context)
     });
     left.reply
 }

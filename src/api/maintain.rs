@@ -16,9 +16,9 @@ fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))>
     let now = server::now_ms();
     let due = group::due(now);
     for group_id in &due {
-        group::step(group_id, |group| {
+        group::step(group_id, |group, context| {
             if let Some(group) = group {
-                group.advance(server::now_ms());
+                group.advance(context);
             }
         });
     }

@@ -108,11 +108,25 @@ fn commit_offsets(
 
 /// Commits what can be committed; a result for each.
 fn commit(group_id: &str, member: &Member, wanted: &[Wanted]) -> Vec<Result<(), KafkaError>> {
+    let topics: Vec<Result<Rc<Topic>, KafkaError>> = wanted.iter().map(check).collect();
+    let known = |(wanted, topic): (&Wanted, &Result<Rc<Topic>, KafkaError>)| {
+        let topic = topic.as_ref().ok()?;
+        Some((*topic.id.as_bytes(), wanted.partition))
+    };
+    let partitions: Vec<_> = wanted.iter().zip(&topics).filter_map(known).collect();
     // The empty group id is as good as any here, as in Kafka.
-    if let Err(error) = check_member(group_id, member) {
-        return vec![Err(error); wanted.len()];
-    }
-    let checked: Vec<Result<Rc<Topic>, KafkaError>> = wanted.iter().map(check).collect();
+    let mut allowed = match check_member(group_id, member, &partitions) {
+        Ok(allowed) => allowed.into_iter(),
+        Err(error) => return vec![Err(error); wanted.len()],
+    };
+    let checked: Vec<Result<Rc<Topic>, KafkaError>> = topics
+        .into_iter()
+        .map(|topic| {
+            let topic = topic?;
+            allowed.next().unwrap_or(Ok(()))?;
+            Ok(topic)
+        })
+        .collect();
     let mut new: Vec<NewOffset<'_>> = wanted
         .iter()
         .zip(&checked)

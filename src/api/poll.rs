@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use kafka_core::consumer_protocol::{ConsumerSubscription, NO_GENERATION, TopicPartitions};
 use kafka_core::error::KafkaError;
-use kafka_core::group::Group;
 use kafka_core::group::classic::{self, Join, JoinReply, Phase, State, Sync, SyncReply};
+use kafka_core::group::consumer::{self, ConsumerGroup, Heartbeat, MemberState};
+use kafka_core::group::{Group, Partitions, TopicId, TopicKey};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -136,7 +137,7 @@ impl Poller {
         let deadline = Instant::now() + max_wait;
         let mut stepped = false;
         loop {
-            let look = self.look();
+            let look = self.look(stepped);
             if let Look::Due = look {
                 if !self.step()? {
                     return Ok(Vec::new());
@@ -160,19 +161,24 @@ impl Poller {
     }
 
     /// How this session's member stands, if it is one.
-    fn look(&self) -> Look {
-        let now = server::now_ms();
+    fn look(&self, stepped: bool) -> Look {
         let Some(member_id) = polled::member_id(&self.group_id, self.instance.as_deref()) else {
             return Look::Due;
         };
-        let Some(Group::Classic(group)) = group::read(&self.group_id) else {
-            return Look::Due;
-        };
+        match group::read(&self.group_id) {
+            Some(Group::Classic(group)) => self.look_classic(&group, member_id),
+            Some(Group::Consumer(group)) => self.look_consumer(&group, &member_id, stepped),
+            None => Look::Due,
+        }
+    }
+
+    fn look_classic(&self, group: &classic::Group, member_id: String) -> Look {
+        let now = server::now_ms();
         let due = group.next_deadline().is_none_or(|deadline| deadline <= now);
         let Some(member) = group.members.get(&member_id).filter(|_| !due) else {
             return Look::Due;
         };
-        if self.wants_to_join(&group, &member_id, member)
+        if self.wants_to_join(group, &member_id, member)
             || classic::needs_touch(member.heartbeat_at, member.session_timeout_ms, now)
                 && group.state != State::Stable
         {
@@ -224,6 +230,11 @@ impl Poller {
     fn step(&self) -> Result<bool, KafkaError> {
         let member_id = polled::member_id(&self.group_id, self.instance.as_deref());
         let current = member::current(&self.group_id).ok();
+        if let Some(Group::Consumer(group)) = &current
+            && !group.members.is_empty()
+        {
+            return self.beat(group, member_id);
+        }
         let standing = match (&current, &member_id) {
             (Some(Group::Classic(group)), Some(id)) => group.members.get(id).map(|m| (group, m)),
             _ => None,
@@ -246,6 +257,63 @@ impl Poller {
             owned.entry(topic).or_default().push(partition);
         }
         self.join(Some(member_id), &owned, group.generation_id)
+    }
+
+    /// Where the server assigns, a member has what it holds at any moment; it steps when
+    /// the group has moved on, or when others may have given up what it is to get.
+    fn look_consumer(&self, group: &ConsumerGroup, member_id: &str, stepped: bool) -> Look {
+        let context = group::context();
+        let due = consumer::next_deadline(group, &context.consumer)
+            .is_none_or(|deadline| deadline <= context.now);
+        let Some(member) = group.members.get(member_id).filter(|_| !due) else {
+            return Look::Due;
+        };
+        let timeout_ms = context.consumer.session_timeout_ms;
+        let waits = match member.state {
+            MemberState::Stable => false,
+            MemberState::UnrevokedPartitions => true,
+            MemberState::UnreleasedPartitions => {
+                classic::needs_touch(member.heartbeat_at, timeout_ms, context.now)
+            }
+        };
+        let topics: Vec<&String> = member.subscribed_topics.iter().collect();
+        let moved = member.epoch != group.epoch || !topics.into_iter().eq(&self.topics);
+        if !stepped && (waits || moved) {
+            return Look::Due;
+        }
+        let name = |id: &TopicId| topic::find(&TopicRef::Id(*id)).ok().map(|t| t.name.clone());
+        let assigned = member.assigned.iter().flat_map(|(id, partitions)| {
+            let name = name(id);
+            partitions
+                .keys()
+                .filter_map(move |partition| Some((name.clone()?, *partition)))
+        });
+        Look::Assigned(Standing {
+            member_id: member_id.to_owned(),
+            generation_id: member.epoch,
+            assigned: assigned.collect(),
+        })
+    }
+
+    /// A heartbeat of a member whose group the server assigns: it joins, or says that it
+    /// holds what it was given and nothing else, which is true between transactions.
+    fn beat(&self, group: &ConsumerGroup, member_id: Option<String>) -> Result<bool, KafkaError> {
+        let member = member_id.as_ref().and_then(|id| group.members.get(id));
+        let (client_id, client_host) = server::client(None, None);
+        let request = Heartbeat {
+            member_id: member.map_or_else(server::random_uuid, |m| m.member_id.clone()),
+            member_epoch: member.map_or(consumer::JOIN_EPOCH, |m| m.epoch),
+            instance_id: self.instance.clone(),
+            client_id,
+            client_host,
+            rebalance_timeout_ms: Some(group::context().consumer.session_timeout_ms),
+            subscribed_topics: Some(self.topics.clone()),
+            owned: Some(member.map_or_else(Partitions::new, held)),
+            ..Heartbeat::default()
+        };
+        let reply = member::beat(&self.group_id, &request)?;
+        polled::remember_member(&self.group_id, self.instance.as_deref(), &reply.member_id);
+        Ok(true)
     }
 
     fn join(
@@ -295,6 +363,7 @@ impl Poller {
     /// group's offsets behind them.
     fn take(&self, standing: &Standing) -> Result<Found, KafkaError> {
         let mut found: Found = Vec::new();
+        let mut taken = Vec::new();
         let mut left = Budget { ..self.budget };
         let count = standing.assigned.len().max(1);
         let first = server::random_below(count);
@@ -330,6 +399,7 @@ impl Poller {
                     metadata: "",
                 }],
             );
+            taken.push((*topic.id.as_bytes(), *partition));
             left.records -= records.len().min(left.records);
             let bytes: usize = records.iter().map(RecordRow::payload).sum();
             left.bytes = left.bytes.saturating_sub(bytes);
@@ -343,7 +413,7 @@ impl Poller {
             &self.group_id,
             &standing.member_id,
             standing.generation_id,
-            !found.is_empty(),
+            taken,
         );
         Ok(found)
     }
@@ -408,13 +478,23 @@ fn end_of(topic: &str, partition: i32) -> Option<i64> {
     Some(log::watermarks(&topic, &log, partition).high_watermark)
 }
 
+fn held(member: &consumer::Member) -> Partitions {
+    let topics = member.assigned.iter();
+    topics
+        .map(|(id, partitions)| (*id, partitions.keys().copied().collect()))
+        .collect()
+}
+
 /// Whether a topic that members subscribe to has partitions that none of them was given.
 fn has_unassigned(group: &classic::Group) -> bool {
     let members = group.views();
     let assigned: BTreeSet<(&str, i32)> = members
         .iter()
         .flat_map(|member| member.assigned.iter().flatten())
-        .map(|(topic, partition)| (topic.as_str(), *partition))
+        .filter_map(|(topic, partition)| match topic {
+            TopicKey::Name(topic) => Some((topic.as_str(), *partition)),
+            TopicKey::Id(_) => None,
+        })
         .collect();
     let topics: BTreeSet<&str> = members
         .iter()

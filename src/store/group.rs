@@ -6,7 +6,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 
-use kafka_core::group::{Group, classic};
+use kafka_core::group::{Context, Group, Topic, Topics, classic, consumer};
 use pgrx::pg_sys;
 
 use super::server::{LockKind, lock_tag};
@@ -19,6 +19,12 @@ struct Stored {
     version: i64,
     /// A lower bound of the time at which something is due; heartbeats do not raise it.
     next_deadline: Option<i64>,
+}
+
+impl Stored {
+    fn is_due(&self, context: &Context<'_>) -> bool {
+        self.next_deadline.is_some_and(|due| due <= context.now)
+    }
 }
 
 /// How a call wants the group to itself.
@@ -46,13 +52,49 @@ pub(crate) fn lock(group_id: &str, how: GroupLock) {
 /// Changes a group under its lock. `step` gets None for a group that does not exist, and
 /// leaves None for one that is not to exist. Returns what `step` returns, and the version
 /// by which a change of the group can be waited for.
-pub(crate) fn step<T>(group_id: &str, step: impl FnOnce(&mut Option<Group>) -> T) -> (T, i64) {
+pub(crate) fn step<T>(
+    group_id: &str,
+    step: impl FnOnce(&mut Option<Group>, &Context<'_>) -> T,
+) -> (T, i64) {
     lock(group_id, GroupLock::Step);
     let before = rows::read(group_id);
     let mut group = before.as_ref().map(|stored| stored.group.clone());
-    let result = step(&mut group);
-    let version = save(group_id, before.as_ref(), group.as_ref());
+    let context = context();
+    let result = step(&mut group, &context);
+    let version = save(group_id, before.as_ref(), group.as_ref(), &context);
     (result, version)
+}
+
+/// The time, the settings and the topics of this moment.
+pub(crate) fn context() -> Context<'static> {
+    use crate::guc;
+    Context {
+        now: super::server::now_ms(),
+        classic: classic::Config {
+            min_session_timeout_ms: guc::group_min_session_timeout_ms(),
+            max_session_timeout_ms: guc::group_max_session_timeout_ms(),
+            initial_rebalance_delay_ms: guc::group_initial_rebalance_delay_ms(),
+            max_size: guc::group_max_size(),
+        },
+        consumer: consumer::Config {
+            session_timeout_ms: guc::group_consumer_session_timeout_ms(),
+            heartbeat_interval_ms: guc::group_consumer_heartbeat_interval_ms(),
+            max_size: guc::group_max_size(),
+            ..consumer::Config::default()
+        },
+        topics: &topics,
+    }
+}
+
+fn topics() -> Topics {
+    let topic = |t: &super::topic::Topic| Topic {
+        id: *t.id.as_bytes(),
+        partitions: t.partitions,
+    };
+    super::topic::all()
+        .iter()
+        .map(|t| (t.name.clone(), topic(t)))
+        .collect()
 }
 
 /// The group as it is stored, without a lock.
@@ -125,29 +167,31 @@ pub(crate) fn versions(group_ids: &[String]) -> BTreeMap<String, i64> {
     .collect()
 }
 
-fn save(group_id: &str, before: Option<&Stored>, group: Option<&Group>) -> i64 {
+fn save(
+    group_id: &str,
+    before: Option<&Stored>,
+    group: Option<&Group>,
+    context: &Context<'_>,
+) -> i64 {
     let Some(group) = group else {
         if before.is_some() {
             delete(group_id);
         }
         return 0;
     };
+    rows::save_members(group_id, before.map(|stored| &stored.group), group, context);
     let unchanged = before.filter(|stored| stored.group.same_but_for_heartbeats(group));
-    rows::save_members(group_id, before.map(|stored| &stored.group), group);
     let Some(stored) = unchanged else {
         wake::touch(Slot::group(group_id));
-        return rows::save_group(group_id, group);
+        return rows::save_group(group_id, group, context);
     };
-    let next = group.next_deadline();
+    let next = group.next_deadline(context);
     let must_lower = match (stored.next_deadline, next) {
         (Some(old), Some(new)) => new < old,
         (None, Some(_)) => true,
         (_, None) => false,
     };
-    let is_due = stored
-        .next_deadline
-        .is_some_and(|due| due <= super::server::now_ms());
-    if must_lower || is_due {
+    if must_lower || stored.is_due(context) {
         rows::save_deadline(group_id, next);
     }
     stored.version
@@ -196,23 +240,43 @@ pub(crate) fn delete_unused() -> i64 {
 pub(crate) fn check_commit<T>(
     group_id: &str,
     member_id: &str,
-    check: impl FnOnce(&mut Group, i64) -> T,
+    check: impl FnOnce(&mut Group, &Context<'_>) -> T,
 ) -> Option<T> {
-    let is_due = |stored: &Stored| {
-        let now = super::server::now_ms();
-        stored.next_deadline.is_some_and(|due| due <= now)
-    };
     // The lock cannot be made exclusive later, so the first look is without one.
-    rows::read(group_id).filter(|stored| !is_due(stored))?;
+    rows::read(group_id).filter(|stored| !stored.is_due(&context()))?;
     lock(group_id, GroupLock::Commit);
     let stored = rows::read(group_id)?;
     let mut group = stored.group.clone();
-    let now = super::server::now_ms();
-    let result = check(&mut group, now);
+    let context = context();
+    let result = check(&mut group, &context);
     if stored.group != group {
-        note_heartbeat_times(&[group_id], &[member_id], now);
+        note_heartbeat_times(&[group_id], &[member_id], context.now);
     }
     Some(result)
+}
+
+/// Notes the heartbeat of a member whose group the server assigns, if `is_quiet` says that
+/// it changes nothing else; it is asked with the member and the group's epoch. Returns the
+/// member's epoch, or None where it takes a step.
+pub(crate) fn note_consumer_heartbeat(
+    group_id: &str,
+    member_id: &str,
+    is_quiet: impl FnOnce(&consumer::Member, i32) -> bool,
+) -> Option<i32> {
+    let context = context();
+    let stored = rows::read_with(group_id, member_id).filter(|stored| !stored.is_due(&context))?;
+    let Group::Consumer(group) = stored.group else {
+        return None;
+    };
+    let member = group.members.get(member_id)?;
+    if !is_quiet(member, group.epoch) {
+        return None;
+    }
+    let timeout_ms = context.consumer.session_timeout_ms;
+    if classic::needs_touch(member.heartbeat_at, timeout_ms, context.now) {
+        note_heartbeat_times(&[group_id], &[member_id], context.now);
+    }
+    Some(member.epoch)
 }
 
 /// A member's heartbeat, as far as it can be judged without the group's lock.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use kafka_core::error::KafkaError;
-use kafka_core::group::Group;
+use kafka_core::group::{Context, Group, TopicId};
 use pgrx::pg_sys;
 
 use super::group;
@@ -23,8 +23,8 @@ thread_local! {
 struct Poll {
     member_id: String,
     generation_id: i32,
-    /// It advanced the group's offsets.
-    took: bool,
+    /// Partitions in which it advanced the group's offsets.
+    taken: Vec<(TopicId, i32)>,
 }
 
 /// The id under which this session was last a member; it may not be one any more.
@@ -38,16 +38,23 @@ pub(crate) fn remember_member(group_id: &str, instance: Option<&str>, member_id:
     MEMBERS.with_borrow_mut(|members| members.insert(key, member_id.to_owned()));
 }
 
-/// Notes a poll. If it `took` records the transaction may commit only as this member in this
-/// generation; otherwise its commit is just a sign of life.
-pub(crate) fn note(group_id: &str, member_id: &str, generation_id: i32, took: bool) {
+/// Notes a poll. If it has `taken` records of partitions the transaction may commit only as
+/// this member in this generation; otherwise its commit is just a sign of life.
+pub(crate) fn note(
+    group_id: &str,
+    member_id: &str,
+    generation_id: i32,
+    taken: Vec<(TopicId, i32)>,
+) {
     POLLED.with_borrow_mut(|polled| {
-        let took_before = polled.get(group_id).is_some_and(|poll| poll.took);
-        let poll = Poll {
+        let before = polled.remove(group_id);
+        let mut poll = Poll {
             member_id: member_id.to_owned(),
             generation_id,
-            took: took || took_before,
+            taken,
         };
+        poll.taken
+            .extend(before.into_iter().flat_map(|poll| poll.taken));
         polled.insert(group_id.to_owned(), poll);
     });
 }
@@ -76,12 +83,18 @@ impl Claim {
 /// Before commit: raises where a membership was lost; a sign of life where it was not.
 pub(super) fn before_commit() {
     for (group_id, poll) in POLLED.with_borrow(Clone::clone) {
-        let check = |group: &mut Group, now: i64| {
-            group.check_commit(&poll.member_id, None, poll.generation_id, now)
+        let check = |group: &mut Group, context: &Context<'_>| {
+            group.check_commit(&poll.member_id, None, poll.generation_id, context)?;
+            for (topic_id, partition) in &poll.taken {
+                let (id, generation_id) = (&poll.member_id, poll.generation_id);
+                group.check_commit_of(id, generation_id, topic_id, *partition)?;
+            }
+            group.touch(&poll.member_id, context);
+            Ok(())
         };
         let step = || {
-            let (checked, _) = group::step(&group_id, |stored| match stored {
-                Some(group) => check(group, super::server::now_ms()),
+            let (checked, _) = group::step(&group_id, |stored, context| match stored {
+                Some(group) => check(group, context),
                 None => Err(KafkaError::UnknownMemberId {
                     group_id: group_id.clone(),
                     member_id: poll.member_id.clone(),
@@ -90,7 +103,7 @@ pub(super) fn before_commit() {
             checked
         };
         let checked = group::check_commit(&group_id, &poll.member_id, check).unwrap_or_else(step);
-        if poll.took {
+        if !poll.taken.is_empty() {
             crate::raise::ok(checked);
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use kafka_core::error::KafkaError;
-use kafka_core::group::{Group, MemberView};
+use kafka_core::group::{Group, MemberView, TopicId, TopicKey};
 use pgrx::Uuid;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
@@ -22,7 +22,7 @@ pub(in crate::api) fn current(group_id: &str) -> Result<Group, KafkaError> {
     let mut group = group::read(group_id).ok_or_else(|| KafkaError::GroupIdNotFound {
         group_id: group_id.to_owned(),
     })?;
-    group.advance(server::now_ms());
+    group.advance(&group::context());
     Ok(group)
 }
 
@@ -71,12 +71,13 @@ fn as_of(mut listed: Listed, now: i64) -> Listed {
     if listed.next_deadline.is_some_and(|due| due <= now)
         && let Ok(group) = current(&listed.group_id)
     {
-        let overview = group.overview();
+        let config = group::context().consumer;
+        let overview = group.overview(&config);
         overview.state.clone_into(&mut listed.state);
         listed.protocol_type = overview.protocol_type.map(str::to_owned);
         listed.protocol_name = overview.protocol_name.map(str::to_owned);
         listed.generation_id = overview.generation_id;
-        listed.member_count = group.members().len() as i32;
+        listed.member_count = group.members(&config).len() as i32;
     }
     listed
 }
@@ -127,6 +128,7 @@ fn describe_groups(
         None => group::ids(),
     };
     let topics = TopicIds::read();
+    let config = group::context().consumer;
     let mut rows = Vec::new();
     for (idx, group_id) in (1..).zip(group_ids) {
         let found = current(&group_id);
@@ -135,7 +137,7 @@ fn describe_groups(
             rows.push(row(idx, fault, group_id, None, None, &topics));
             continue;
         };
-        let members = found.members();
+        let members = found.members(&config);
         if members.is_empty() {
             rows.push(row(idx, fault, group_id, Some(&found), None, &topics));
             continue;
@@ -159,6 +161,7 @@ fn describe_groups(
 /// Ids and names of all topics.
 struct TopicIds {
     by_name: BTreeMap<String, Uuid>,
+    by_id: BTreeMap<TopicId, String>,
 }
 
 impl TopicIds {
@@ -166,19 +169,32 @@ impl TopicIds {
         let topics = topic::all();
         Self {
             by_name: topics.iter().map(|t| (t.name.clone(), t.id)).collect(),
+            by_id: topics
+                .iter()
+                .map(|t| (*t.id.as_bytes(), t.name.clone()))
+                .collect(),
         }
     }
 
-    /// Pairs of topic and partition as three columns.
+    /// Pairs of topic and partition as three columns; those of topics known by an id that
+    /// no topic has (any more) are left out.
     fn columns(
         &self,
-        partitions: Vec<(String, i32)>,
+        partitions: Vec<(TopicKey, i32)>,
     ) -> (Vec<String>, Vec<Option<Uuid>>, Vec<i32>) {
-        let ids = partitions
-            .iter()
-            .map(|(topic, _)| self.by_name.get(topic).copied());
-        let ids = ids.collect();
-        let (names, numbers) = partitions.into_iter().unzip();
+        let (mut names, mut ids, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for (topic, partition) in partitions {
+            let name = match topic {
+                TopicKey::Name(name) => name,
+                TopicKey::Id(id) => match self.by_id.get(&id) {
+                    Some(name) => name.clone(),
+                    None => continue,
+                },
+            };
+            ids.push(self.by_name.get(&name).copied());
+            names.push(name);
+            numbers.push(partition);
+        }
         (names, ids, numbers)
     }
 }
@@ -226,7 +242,8 @@ fn row(
     member: Option<MemberView>,
     topics: &TopicIds,
 ) -> DescribedRow {
-    let overview = group.map(Group::overview);
+    let config = group::context().consumer;
+    let overview = group.map(|group| group.overview(&config));
     let (o, m) = (overview.as_ref(), member.as_ref());
     let text = |text: &str| Some(text.to_owned());
     let assigned = m
@@ -299,19 +316,21 @@ fn describe_group(
     ),
 > {
     let group = ok(current(group_id));
-    let members = group.members();
+    let config = group::context().consumer;
+    let topics = TopicIds::read();
+    let members = group.members(&config);
     let members: Vec<Option<MemberView>> = if members.is_empty() {
         vec![None]
     } else {
         members.into_iter().map(Some).collect()
     };
-    let overview = group.overview();
+    let overview = group.overview(&config);
     let rows: Vec<_> = members
         .into_iter()
         .map(|member| {
             let m = member.as_ref();
             let assigned = m.and_then(|m| m.assigned.clone());
-            let (topics, partitions) = assigned.map(|a| a.into_iter().unzip()).unzip();
+            let (names, _, partitions) = unzip(assigned.map(|a| topics.columns(a)));
             (
                 group.type_name().to_owned(),
                 overview.state.to_owned(),
@@ -322,7 +341,7 @@ fn describe_group(
                 m.map(|m| m.client_id.clone()),
                 m.map(|m| m.client_host.clone()),
                 m.and_then(|m| m.subscribed_topics.clone()),
-                topics,
+                names,
                 partitions,
                 m.and_then(|m| timestamp(m.heartbeat_at)),
             )
@@ -334,13 +353,13 @@ fn describe_group(
 #[pg_extern(sql = false)]
 fn delete_group(group_id: &str) {
     server::require_writable(c"kafka.delete_group()");
-    let (deleted, _) = group::step(group_id, |stored| {
+    let (deleted, _) = group::step(group_id, |stored, context| {
         let Some(group) = stored else {
             return Err(KafkaError::GroupIdNotFound {
                 group_id: group_id.to_owned(),
             });
         };
-        group.advance(server::now_ms());
+        group.advance(context);
         if !group.is_empty() {
             return Err(KafkaError::NonEmptyGroup {
                 group_id: group_id.to_owned(),

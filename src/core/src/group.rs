@@ -1,111 +1,76 @@
 //! Groups of consumers: who is a member, and who gets what.
 //!
 //! [`classic`] is the protocol in which a member that leads the group assigns,
-//! `consumer` the one in which the server does (KIP-848). Each step takes the group, a
-//! request and the time, and leaves the group as it is to be written. A waiting answer is
-//! a value: whoever asked asks again when the group has changed, or when the time is up.
+//! [`consumer`] the one in which the server does (KIP-848). A group is plain data: a step
+//! takes it, a request and the time, and leaves it as it is to be written, so that any
+//! session can take the next one. A waiting answer is a value: whoever asked asks again
+//! when the group has changed, or when the time is up.
 
 pub mod classic;
+pub mod consumer;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::KafkaError;
-use classic::{Config, Join, JoinReply, Sync, SyncReply};
+use classic::{Join, JoinReply, Sync, SyncReply};
+use consumer::{ConsumerGroup, Heartbeat, HeartbeatReply};
+
+pub use view::{MemberView, Overview, TopicKey};
+
+pub type TopicId = [u8; 16];
+
+/// Partitions of topics.
+pub type Partitions = BTreeMap<TopicId, BTreeSet<i32>>;
+
+/// The topics that there are, by name.
+pub type Topics = BTreeMap<String, Topic>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topic {
+    pub id: TopicId,
+    /// How many partitions it has.
+    pub partitions: i32,
+}
+
+/// What a step may have to know beside the group and the request.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Epoch milliseconds.
+    pub now: i64,
+    pub classic: classic::Config,
+    pub consumer: consumer::Config,
+    /// Asked for only where the server assigns.
+    pub topics: &'a dyn Fn() -> Topics,
+}
+
+/// Changed topics are noticed by a step that is made at least so often.
+const TOPICS_REFRESH_MS: i64 = 5000;
 
 /// A group of either protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
     Classic(classic::Group),
-}
-
-/// What there is to say of a group as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overview<'a> {
-    pub state: &'static str,
-    pub protocol_type: Option<&'a str>,
-    /// The protocol that the members elected, or the assignor.
-    pub protocol_name: Option<&'a str>,
-    /// The generation, or the group epoch.
-    pub generation_id: i32,
-    pub assignment_epoch: Option<i32>,
-    pub leader: Option<&'a str>,
-}
-
-/// What there is to say of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberView {
-    pub member_id: String,
-    pub group_instance_id: Option<String>,
-    /// `classic` or `consumer`: the protocol that it speaks.
-    pub member_type: &'static str,
-    pub member_epoch: Option<i32>,
-    pub state: &'static str,
-    pub client_id: String,
-    pub client_host: String,
-    pub rack_id: Option<String>,
-    /// None where its metadata is no consumer's.
-    pub subscribed_topics: Option<Vec<String>>,
-    pub subscribed_topic_regex: Option<String>,
-    /// Of the group's protocol.
-    pub metadata: Option<Vec<u8>>,
-    pub assignment: Option<Vec<u8>>,
-    /// Topics and partitions; None where its assignment is no consumer's.
-    pub assigned: Option<Vec<(String, i32)>>,
-    pub target: Option<Vec<(String, i32)>>,
-    pub session_timeout_ms: i32,
-    pub rebalance_timeout_ms: i32,
-    /// Epoch milliseconds.
-    pub heartbeat_at: i64,
+    Consumer(ConsumerGroup),
 }
 
 impl Group {
-    /// Kafka's name of the group's state.
-    pub fn state_name(&self) -> &'static str {
-        self.overview().state
-    }
-
-    pub fn overview(&self) -> Overview<'_> {
-        match self {
-            Self::Classic(group) => Overview {
-                state: group.state.name(),
-                protocol_type: group.protocol_type.as_deref(),
-                protocol_name: group.protocol_name.as_deref(),
-                generation_id: group.generation_id,
-                assignment_epoch: None,
-                leader: group.leader.as_deref(),
-            },
-        }
-    }
-
-    /// Its members, without those that only hold an id.
-    pub fn members(&self) -> Vec<MemberView> {
-        match self {
-            Self::Classic(group) => group.views(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Classic(group) => group.state == classic::State::Empty,
-        }
-    }
-
-    /// `classic` or `consumer`, as Kafka's admin client lists them.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Classic(_) => "classic",
-        }
-    }
-
     /// When something is due at the earliest, if nothing else happens (epoch milliseconds).
-    pub fn next_deadline(&self) -> Option<i64> {
+    pub fn next_deadline(&self, context: &Context<'_>) -> Option<i64> {
         match self {
             Self::Classic(group) => group.next_deadline(),
+            Self::Consumer(group) => consumer::next_deadline(group, &context.consumer)
+                .map(|due| due.min(context.now.saturating_add(TOPICS_REFRESH_MS))),
         }
     }
 
-    /// Does what is due at `now`.
-    pub fn advance(&mut self, now: i64) {
+    /// Does what is due.
+    pub fn advance(&mut self, context: &Context<'_>) {
         match self {
-            Self::Classic(group) => group.advance(now),
+            Self::Classic(group) => group.advance(context.now),
+            Self::Consumer(group) => {
+                consumer::tick(group, &(context.topics)(), &context.consumer, context.now);
+            }
         }
     }
 
@@ -121,20 +86,48 @@ impl Group {
                 }
                 *a == b
             }
+            (Self::Consumer(a), Self::Consumer(b)) => {
+                let mut b = b.clone();
+                for (id, member) in &mut b.members {
+                    if let Some(ours) = a.members.get(id) {
+                        member.heartbeat_at = ours.heartbeat_at;
+                    }
+                }
+                *a == b
+            }
+            _ => false,
         }
     }
 
-    /// See [`classic::Group::join`].
-    pub fn join(&mut self, join: Join, config: &Config, now: i64) -> Result<JoinReply, KafkaError> {
+    pub fn is_empty(&self) -> bool {
         match self {
-            Self::Classic(group) => group.join(join, config, now),
+            Self::Classic(group) => group.state == classic::State::Empty,
+            Self::Consumer(group) => group.members.is_empty(),
+        }
+    }
+
+    /// See [`classic::Group::join`]. A consumer group without members becomes classic.
+    pub fn join(&mut self, join: Join, context: &Context<'_>) -> Result<JoinReply, KafkaError> {
+        self.advance(context);
+        if let Self::Consumer(group) = self
+            && group.members.is_empty()
+        {
+            *self = Self::Classic(classic::Group::new(&group.group_id));
+        }
+        match self {
+            Self::Classic(group) => group.join(join, &context.classic, context.now),
+            Self::Consumer(group) => Err(KafkaError::InconsistentGroupProtocol {
+                group_id: group.group_id.clone(),
+                reason: "the group's members speak the consumer protocol".to_owned(),
+            }),
         }
     }
 
     /// See [`classic::Group::sync`].
-    pub fn sync(&mut self, sync: Sync, now: i64) -> Result<SyncReply, KafkaError> {
+    pub fn sync(&mut self, sync: Sync, context: &Context<'_>) -> Result<SyncReply, KafkaError> {
         match self {
-            Self::Classic(group) => group.sync(sync, now),
+            Self::Classic(group) => group.sync(sync, context.now),
+            Self::Consumer(group) => Err(unknown_member(group, &sync.member_id)),
         }
     }
 
@@ -144,39 +137,127 @@ impl Group {
         member_id: &str,
         group_instance_id: Option<&str>,
         generation_id: i32,
-        now: i64,
+        context: &Context<'_>,
     ) -> Result<(), KafkaError> {
         match self {
             Self::Classic(group) => {
-                group.heartbeat(member_id, group_instance_id, generation_id, now)
+                group.heartbeat(member_id, group_instance_id, generation_id, context.now)
             }
+            Self::Consumer(group) => Err(unknown_member(group, member_id)),
         }
     }
 
-    /// See [`classic::Group::leave`].
+    /// See [`consumer::heartbeat`]. A classic group without members becomes a consumer group.
+    pub fn consumer_heartbeat(
+        &mut self,
+        request: &Heartbeat,
+        context: &Context<'_>,
+    ) -> Result<HeartbeatReply, KafkaError> {
+        self.advance(context);
+        if let Self::Classic(group) = self
+            && group.state == classic::State::Empty
+        {
+            *self = Self::Consumer(ConsumerGroup::new(&group.group_id));
+        }
+        match self {
+            Self::Classic(group) => Err(KafkaError::GroupIdNotFound {
+                group_id: group.group_id.clone(),
+            }),
+            Self::Consumer(group) => consumer::heartbeat(
+                group,
+                request,
+                &(context.topics)(),
+                &context.consumer,
+                context.now,
+            ),
+        }
+    }
+
+    /// A member leaves, named by its id or its instance. Returns its member id.
     pub fn leave(
         &mut self,
         member_id: &str,
         group_instance_id: Option<&str>,
         reason: Option<&str>,
-        now: i64,
+        context: &Context<'_>,
     ) -> Result<String, KafkaError> {
         match self {
-            Self::Classic(group) => group.leave(member_id, group_instance_id, reason, now),
+            Self::Classic(group) => group.leave(member_id, group_instance_id, reason, context.now),
+            Self::Consumer(group) => {
+                let instance_id = group_instance_id.map(str::to_owned);
+                let named = group.members.values().find(|member| {
+                    member.member_id == member_id
+                        || member_id.is_empty() && member.instance_id == instance_id
+                });
+                let member_id = named
+                    .map_or(member_id, |member| &member.member_id)
+                    .to_owned();
+                let leave = Heartbeat {
+                    member_id: member_id.clone(),
+                    member_epoch: consumer::LEAVE_EPOCH,
+                    instance_id,
+                    ..Heartbeat::default()
+                };
+                let topics = (context.topics)();
+                consumer::heartbeat(group, &leave, &topics, &context.consumer, context.now)?;
+                Ok(member_id)
+            }
         }
     }
 
-    /// See [`classic::Group::check_commit`].
+    /// See [`classic::Group::check_commit`] and, where the server assigns,
+    /// [`consumer::validate_offset_commit`], which judges each partition.
     pub fn check_commit(
         &mut self,
         member_id: &str,
         group_instance_id: Option<&str>,
         generation_id: i32,
-        now: i64,
+        context: &Context<'_>,
     ) -> Result<(), KafkaError> {
         match self {
             Self::Classic(group) => {
-                group.check_commit(member_id, group_instance_id, generation_id, now)
+                group.check_commit(member_id, group_instance_id, generation_id, context.now)
+            }
+            Self::Consumer(_) => Ok(()),
+        }
+    }
+
+    /// Whether the member may commit an offset of this partition; see
+    /// [`check_commit`](Self::check_commit).
+    pub fn check_commit_of(
+        &self,
+        member_id: &str,
+        generation_id: i32,
+        topic_id: &TopicId,
+        partition: i32,
+    ) -> Result<(), KafkaError> {
+        match self {
+            Self::Classic(_) => Ok(()),
+            Self::Consumer(group) => consumer::validate_offset_commit(
+                group,
+                member_id,
+                generation_id,
+                topic_id,
+                partition,
+            ),
+        }
+    }
+
+    /// Notes a sign of life of the member, if it is one.
+    pub fn touch(&mut self, member_id: &str, context: &Context<'_>) {
+        match self {
+            Self::Classic(group) => {
+                if let Some(member) = group.members.get_mut(member_id) {
+                    member.touch(context.now);
+                }
+            }
+            Self::Consumer(group) => {
+                let timeout_ms = context.consumer.session_timeout_ms;
+                if let Some(member) = group.members.get_mut(member_id)
+                    && classic::needs_touch(member.heartbeat_at, timeout_ms, context.now)
+                {
+                    member.heartbeat_at = context.now;
+                }
             }
         }
     }
@@ -185,11 +266,14 @@ impl Group {
     /// classic group need not say who they are.
     pub fn check_fetch(
         &self,
-        _member_id: Option<&str>,
-        _member_epoch: Option<i32>,
+        member_id: Option<&str>,
+        member_epoch: Option<i32>,
     ) -> Result<(), KafkaError> {
         match self {
             Self::Classic(_) => Ok(()),
+            Self::Consumer(group) => {
+                consumer::validate_offset_fetch(group, member_id, member_epoch.unwrap_or(-1))
+            }
         }
     }
 
@@ -197,10 +281,12 @@ impl Group {
     /// told what they are subscribed to.
     pub fn check_offsets_can_be_deleted(&self) -> Result<(), KafkaError> {
         match self {
-            Self::Classic(group) if self.is_empty() || group.has_consumers() => Ok(()),
-            Self::Classic(group) => Err(KafkaError::NonEmptyGroup {
-                group_id: group.group_id.clone(),
-            }),
+            Self::Classic(group) if !self.is_empty() && !group.has_consumers() => {
+                Err(KafkaError::NonEmptyGroup {
+                    group_id: group.group_id.clone(),
+                })
+            }
+            Self::Classic(_) | Self::Consumer(_) => Ok(()),
         }
     }
 
@@ -208,6 +294,7 @@ impl Group {
     pub fn is_subscribed(&self, topic: &str) -> bool {
         match self {
             Self::Classic(group) => group.is_subscribed(topic),
+            Self::Consumer(group) => consumer::is_subscribed(group, topic),
         }
     }
 
@@ -216,5 +303,12 @@ impl Group {
     pub fn keeps_offsets_of(&self, topic: &str) -> bool {
         !self.is_empty()
             && (self.check_offsets_can_be_deleted().is_err() || self.is_subscribed(topic))
+    }
+}
+
+fn unknown_member(group: &ConsumerGroup, member_id: &str) -> KafkaError {
+    KafkaError::UnknownMemberId {
+        group_id: group.group_id.clone(),
+        member_id: member_id.to_owned(),
     }
 }

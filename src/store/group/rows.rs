@@ -1,110 +1,87 @@
 //! Rows of groups and members, read and written.
 
+mod classic;
+mod consumer;
+
 use std::collections::BTreeMap;
 
-use kafka_core::group::Group;
-use kafka_core::group::classic::{self, Phase, State};
-use pgrx::error;
+use kafka_core::group::{Context, Group};
+use kafka_core::group::{classic::Member as ClassicMember, consumer::Member as ConsumerMember};
 
 use super::Stored;
 use crate::store::sql::{self, Row, param};
 
 /// Both tables in one statement, so that they fit together without a lock.
-pub(super) fn read(group_id: &str) -> Option<Stored> {
-    let mut stored: Option<Stored> = None;
-    sql::query(
-        "SELECT g.group_type, g.version, g.next_deadline, g.state, g.generation_id, g.protocol_type,
+macro_rules! select {
+    ($members:literal) => {
+        concat!(
+            "SELECT g.group_type, g.version, g.next_deadline, g.state, g.generation_id, g.protocol_type,
                 g.protocol_name, g.leader, g.deadline, g.initial_deadline, g.reason,
                 m.member_id, m.heartbeat_at, m.session_timeout_ms, m.rebalance_timeout_ms,
                 m.group_instance_id, m.client_id, m.client_host, m.phase, m.protocol_names,
-                m.protocol_metadata, m.assignment
-         FROM kafka_log.groups AS g
-         LEFT JOIN kafka_log.group_members AS m ON m.group_id OPERATOR(pg_catalog.=) g.group_id
-         WHERE g.group_id OPERATOR(pg_catalog.=) $1",
-        &[param(group_id)],
-        |row| {
-            let stored = stored.get_or_insert_with(|| Stored {
-                version: row.required(2),
-                next_deadline: row.get(3),
-                group: Group::Classic(classic_group(group_id, row)),
-            });
-            let Some(member_id) = row.get::<String>(12) else {
-                return;
-            };
-            match &mut stored.group {
-                Group::Classic(group) => {
-                    group.members.insert(member_id, classic_member(row));
-                }
+                m.protocol_metadata, m.assignment, g.assignment_epoch, g.metadata_hash,
+                m.member_epoch, m.previous_member_epoch, m.member_state, m.rack_id,
+                m.subscribed_topics, m.subscribed_topic_regex, m.server_assignor, m.assigned,
+                m.pending_revocation, m.target, m.revoke_deadline
+             FROM kafka_log.groups AS g
+             LEFT JOIN kafka_log.group_members AS m ON m.group_id OPERATOR(pg_catalog.=) g.group_id",
+            $members,
+            " WHERE g.group_id OPERATOR(pg_catalog.=) $1"
+        )
+    };
+}
+
+pub(super) fn read(group_id: &str) -> Option<Stored> {
+    collect(group_id, |add| {
+        sql::query(select!(""), &[param(group_id)], add);
+    })
+}
+
+/// The group with this member only, if it is one.
+pub(super) fn read_with(group_id: &str, member_id: &str) -> Option<Stored> {
+    collect(group_id, |add| {
+        let text = select!(" AND m.member_id OPERATOR(pg_catalog.=) $2");
+        sql::query(text, &[param(group_id), param(member_id)], add);
+    })
+}
+
+fn collect(group_id: &str, query: impl FnOnce(&mut dyn FnMut(&Row))) -> Option<Stored> {
+    let mut stored: Option<Stored> = None;
+    query(&mut |row| {
+        let stored = stored.get_or_insert_with(|| Stored {
+            version: row.required(2),
+            next_deadline: row.get(3),
+            group: match row.required::<String>(1).as_str() {
+                "consumer" => Group::Consumer(consumer::group(group_id, row)),
+                _ => Group::Classic(classic::group(group_id, row)),
+            },
+        });
+        let Some(member_id) = row.get::<String>(12) else {
+            return;
+        };
+        match &mut stored.group {
+            Group::Classic(group) => {
+                group.members.insert(member_id, classic::member(row));
             }
-        },
-    );
+            Group::Consumer(group) => {
+                let member = consumer::member(member_id.clone(), row);
+                group.members.insert(member_id, member);
+            }
+        }
+    });
     stored
 }
 
-fn classic_group(group_id: &str, row: &Row) -> classic::Group {
-    let state: String = row.required(4);
-    classic::Group {
-        group_id: group_id.to_owned(),
-        state: State::parse(&state)
-            .unwrap_or_else(|| error!("group {group_id:?} has the unknown state {state:?}")),
-        generation_id: row.required(5),
-        protocol_type: row.get(6),
-        protocol_name: row.get(7),
-        leader: row.get(8),
-        members: BTreeMap::new(),
-        deadline: row.get(9),
-        initial_deadline: row.get(10),
-        reason: row.get(11),
-    }
-}
-
-fn classic_member(row: &Row) -> classic::Member {
-    let phase: String = row.required(19);
-    let names: Vec<String> = row.get(20).unwrap_or_default();
-    classic::Member {
-        heartbeat_at: row.required(13),
-        session_timeout_ms: row.required(14),
-        rebalance_timeout_ms: row.required(15),
-        group_instance_id: row.get(16),
-        client_id: row.required(17),
-        client_host: row.required(18),
-        phase: Phase::parse(&phase)
-            .unwrap_or_else(|| error!("a group member has the unknown phase {phase:?}")),
-        protocols: names.into_iter().zip(row.byteas(21)).collect(),
-        assignment: row.get(22).unwrap_or_default(),
-    }
-}
-
 /// Writes the group's own row; returns its new version.
-pub(super) fn save_group(group_id: &str, group: &Group) -> i64 {
-    let Group::Classic(classic) = group;
-    let written = sql::modify(
-        "INSERT INTO kafka_log.groups (group_id, group_type, state, generation_id, protocol_type,
-             protocol_name, leader, deadline, initial_deadline, reason, next_deadline, version)
-         VALUES ($1, 'classic', $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.nextval('kafka_log.group_version_seq'))
-         ON CONFLICT (group_id) DO UPDATE SET group_type = excluded.group_type, state = excluded.state,
-             generation_id = excluded.generation_id, assignment_epoch = NULL,
-             protocol_type = excluded.protocol_type, protocol_name = excluded.protocol_name,
-             leader = excluded.leader, deadline = excluded.deadline,
-             initial_deadline = excluded.initial_deadline, metadata_hash = NULL, reason = excluded.reason,
-             next_deadline = excluded.next_deadline, version = excluded.version,
-             changed_at = pg_catalog.now()
-         RETURNING version",
-        &[
-            param(group_id),
-            param(classic.state.name()),
-            param(classic.generation_id),
-            param(classic.protocol_type.as_deref()),
-            param(classic.protocol_name.as_deref()),
-            param(classic.leader.as_deref()),
-            param(classic.deadline),
-            param(classic.initial_deadline),
-            param(classic.reason.as_deref()),
-            param(group.next_deadline()),
-        ],
-        |row| row.required(1),
-    );
-    written.first().copied().unwrap_or_default()
+pub(super) fn save_group(group_id: &str, group: &Group, context: &Context<'_>) -> i64 {
+    let next_deadline = group.next_deadline(context);
+    match group {
+        Group::Classic(classic) => classic::save_group(group_id, classic, next_deadline),
+        Group::Consumer(consumer) => {
+            let overview = group.overview(&context.consumer);
+            consumer::save_group(group_id, consumer, &overview, next_deadline)
+        }
+    }
 }
 
 pub(super) fn save_deadline(group_id: &str, next_deadline: Option<i64>) {
@@ -115,34 +92,99 @@ pub(super) fn save_deadline(group_id: &str, next_deadline: Option<i64>) {
 }
 
 /// Writes the members that are different now, and deletes those that are gone.
-pub(super) fn save_members(group_id: &str, before: Option<&Group>, after: &Group) {
-    let Group::Classic(after) = after;
-    let none = BTreeMap::new();
-    let before = match before {
-        Some(Group::Classic(group)) => &group.members,
-        None => &none,
-    };
-    let gone: Vec<&str> = before
-        .keys()
-        .filter(|id| !after.members.contains_key(*id))
-        .map(String::as_str)
-        .collect();
-    delete_members(group_id, gone);
-    for (id, member) in &after.members {
-        match before.get(id) {
-            Some(old) if old == member => {}
-            Some(old) if only_heartbeat_differs(old, member) => {
-                save_heartbeat(group_id, id, member.heartbeat_at);
+pub(super) fn save_members(
+    group_id: &str,
+    before: Option<&Group>,
+    after: &Group,
+    context: &Context<'_>,
+) {
+    match (before, after) {
+        (Some(Group::Classic(before)), Group::Classic(after)) => {
+            save_changes(
+                group_id,
+                &before.members,
+                &after.members,
+                classic::save_member,
+            );
+        }
+        (Some(Group::Consumer(before)), Group::Consumer(after)) => {
+            let save = |group_id: &str, _: &str, member: &ConsumerMember| {
+                consumer::save_member(group_id, member, &context.consumer);
+            };
+            save_changes(group_id, &before.members, &after.members, save);
+        }
+        (before, after) => {
+            if before.is_some() {
+                delete_all_members(group_id);
             }
-            _ => save_classic_member(group_id, id, member),
+            match after {
+                Group::Classic(after) => {
+                    for (id, member) in &after.members {
+                        classic::save_member(group_id, id, member);
+                    }
+                }
+                Group::Consumer(after) => {
+                    for member in after.members.values() {
+                        consumer::save_member(group_id, member, &context.consumer);
+                    }
+                }
+            }
         }
     }
 }
 
-fn only_heartbeat_differs(old: &classic::Member, new: &classic::Member) -> bool {
-    let mut old = old.clone();
-    old.heartbeat_at = new.heartbeat_at;
-    old == *new
+/// A member that is known by when it was last heard of, among other things.
+trait Heard: Clone + PartialEq {
+    fn heartbeat_at(&mut self) -> &mut i64;
+}
+
+impl Heard for ClassicMember {
+    fn heartbeat_at(&mut self) -> &mut i64 {
+        &mut self.heartbeat_at
+    }
+}
+
+impl Heard for ConsumerMember {
+    fn heartbeat_at(&mut self) -> &mut i64 {
+        &mut self.heartbeat_at
+    }
+}
+
+fn save_changes<M: Heard>(
+    group_id: &str,
+    before: &BTreeMap<String, M>,
+    after: &BTreeMap<String, M>,
+    save: impl Fn(&str, &str, &M),
+) {
+    let gone: Vec<&str> = before
+        .keys()
+        .filter(|id| !after.contains_key(*id))
+        .map(String::as_str)
+        .collect();
+    delete_members(group_id, gone);
+    for (id, member) in after {
+        match before.get(id) {
+            Some(old) if old == member => {}
+            Some(old) => {
+                let heartbeat_at = *member.clone().heartbeat_at();
+                let mut old = old.clone();
+                *old.heartbeat_at() = heartbeat_at;
+                if old == *member {
+                    save_heartbeat(group_id, id, heartbeat_at);
+                } else {
+                    save(group_id, id, member);
+                }
+            }
+            None => save(group_id, id, member),
+        }
+    }
+}
+
+fn delete_all_members(group_id: &str) {
+    sql::execute(
+        "DELETE FROM kafka_log.group_members WHERE group_id OPERATOR(pg_catalog.=) $1",
+        &[param(group_id)],
+    );
 }
 
 fn delete_members(group_id: &str, member_ids: Vec<&str>) {
@@ -160,45 +202,5 @@ fn save_heartbeat(group_id: &str, member_id: &str, heartbeat_at: i64) {
         "UPDATE kafka_log.group_members SET heartbeat_at = $3
          WHERE group_id OPERATOR(pg_catalog.=) $1 AND member_id OPERATOR(pg_catalog.=) $2",
         &[param(group_id), param(member_id), param(heartbeat_at)],
-    );
-}
-
-fn save_classic_member(group_id: &str, member_id: &str, member: &classic::Member) {
-    let names: Vec<&str> = member
-        .protocols
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let metadata: Vec<&[u8]> = member
-        .protocols
-        .iter()
-        .map(|(_, data)| data.as_slice())
-        .collect();
-    sql::execute(
-        "INSERT INTO kafka_log.group_members (group_id, member_id, heartbeat_at, session_timeout_ms,
-             rebalance_timeout_ms, group_instance_id, client_id, client_host, phase, protocol_names,
-             protocol_metadata, assignment)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-         ON CONFLICT (group_id, member_id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,
-             session_timeout_ms = excluded.session_timeout_ms,
-             rebalance_timeout_ms = excluded.rebalance_timeout_ms,
-             group_instance_id = excluded.group_instance_id, client_id = excluded.client_id,
-             client_host = excluded.client_host, phase = excluded.phase,
-             protocol_names = excluded.protocol_names, protocol_metadata = excluded.protocol_metadata,
-             assignment = excluded.assignment",
-        &[
-            param(group_id),
-            param(member_id),
-            param(member.heartbeat_at),
-            param(member.session_timeout_ms),
-            param(member.rebalance_timeout_ms),
-            param(member.group_instance_id.as_deref()),
-            param(member.client_id.as_str()),
-            param(member.client_host.as_str()),
-            param(member.phase.name()),
-            param(names),
-            param(metadata),
-            param(member.assignment.as_slice()),
-        ],
     );
 }

@@ -6,6 +6,7 @@ mod assign;
 mod buffer;
 mod classic_group;
 mod codec;
+mod consumer_group;
 mod consumer_protocol;
 mod error;
 mod golden;

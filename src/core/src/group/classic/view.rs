@@ -3,7 +3,7 @@
 
 use super::{Group, Member};
 use crate::consumer_protocol::{ConsumerAssignment, ConsumerSubscription, PROTOCOL_TYPE};
-use crate::group::MemberView;
+use crate::group::view::{MemberView, TopicKey};
 
 impl Group {
     pub fn has_consumers(&self) -> bool {
@@ -40,6 +40,12 @@ impl Group {
         let consumer = self.has_consumers();
         let subscription = consumer.then(|| self.subscription(member)).flatten();
         let assigned = consumer.then(|| assigned(&member.assignment)).flatten();
+        let assigned = assigned.map(|assigned| {
+            let pairs = assigned.into_iter();
+            pairs
+                .map(|(topic, partition)| (TopicKey::Name(topic), partition))
+                .collect()
+        });
         MemberView {
             member_id: member_id.to_owned(),
             group_instance_id: member.group_instance_id.clone(),
