@@ -76,12 +76,12 @@ fn consumer(address: &str, number: usize, wait: u32) -> Result<BaseConsumer> {
 }
 
 /// CPU seconds of one process, with those of its ended children.
-fn cpu(pid: u32) -> Result<f64> {
+pub(crate) fn cpu(pid: u32) -> Result<f64> {
     Ok(stat(pid).ok_or("the process has ended")?.1)
 }
 
 /// CPU seconds of the server and of all processes it has started.
-fn server_cpu(bench: &Bench) -> Result<f64> {
+pub(crate) fn server_cpu(bench: &Bench) -> Result<f64> {
     let server = bench.cluster.pid()?;
     let mut total = cpu(server)?;
     for entry in std::fs::read_dir("/proc")? {

@@ -1,8 +1,8 @@
-//! Throughput, contention, latency and idle cost, each beside plain tables of the same server
+//! Throughput, contention, latency and the cost of idle clients, each beside plain tables of the same server
 //! in the same run, as Markdown tables of min / median / max over alternating rounds.
 //!
-//! `cargo bench -p pg_kafka_listener -- [throughput] [contention] [latency] [idle] [--rounds N]
-//! [--megabytes N]`
+//! `cargo bench -p pg_kafka_listener -- [throughput] [contention] [latency] [idle] [groups]
+//! [--rounds N] [--megabytes N]`
 
 #![allow(
     clippy::cast_precision_loss,
@@ -13,6 +13,7 @@
 mod support;
 
 mod contention;
+mod groups;
 mod idle;
 mod latency;
 mod throughput;
@@ -47,7 +48,7 @@ async fn bench() -> Result<()> {
             "--bench" => {} // cargo's own
             "--rounds" => rounds = args.next().unwrap_or_default().parse()?,
             "--megabytes" => megabytes = args.next().unwrap_or_default().parse()?,
-            "throughput" | "contention" | "latency" | "idle" => parts.push(arg),
+            "throughput" | "contention" | "latency" | "idle" | "groups" => parts.push(arg),
             _ => return Err(format!("unknown argument {arg}").into()),
         }
     }
@@ -81,6 +82,9 @@ async fn bench() -> Result<()> {
     }
     if asked("idle") {
         idle::measure(&bench).await?;
+    }
+    if asked("groups") {
+        groups::measure(&bench).await?;
     }
     Ok(())
 }
