@@ -1,45 +1,17 @@
 //! franz-go and sarama.
 
-use std::process::Command;
-use std::sync::OnceLock;
-
 use crate::common::Env;
-use crate::install::{downloads, or_skip, sources, step};
-use crate::run::{Client, run};
+use crate::languages::go;
+use crate::run::Client;
 use crate::{
     RECORDS, keys_go_where_sql_sends_them, records_come_back, text_comes_back_in_every_codec,
     topics_are_administered,
 };
 
-fn go() -> Command {
-    let mut go = Command::new("go");
-    go.current_dir(sources("go"));
-    go.env("GOMODCACHE", downloads("go").join("modules"));
-    go
-}
-
 fn with_client(name: &'static str, test: impl FnOnce(&Client)) {
-    if let Some(client) = client(name) {
+    if let Some(client) = go(name) {
         test(&client);
     }
-}
-
-fn client(name: &'static str) -> Option<Client> {
-    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    let programs = downloads("go").join("bin");
-    let installed = INSTALLED.get_or_init(|| {
-        step(go().args(["mod", "download", "-modcacherw"]))?;
-        std::fs::create_dir_all(&programs).unwrap();
-        let mut build = go();
-        build.args(["build", "-modcacherw", "-buildvcs=false", "-o"]);
-        run(build.arg(&programs).arg("./..."), "");
-        Ok(())
-    });
-    or_skip(installed.clone())?;
-    Some(Client {
-        name,
-        program: vec![programs.join(name).to_str()?.to_owned()],
-    })
 }
 
 #[test]

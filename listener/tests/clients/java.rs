@@ -3,82 +3,27 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use kafka_core::Codec;
 
 use crate::common::{Env, Listener, eventually};
-use crate::install::{downloads, once, or_skip, sources, step};
+use crate::languages::{java, java_tool};
 use crate::run::{Client, run, try_run};
 use crate::{
     CODECS, RECORDS, keys_go_where_sql_sends_them, records_come_back, stored_codecs,
     text_comes_back_in_every_codec, text_file, topics_are_administered,
 };
 
-/// Small and soon started.
-const FLAGS: [&str; 6] = [
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Dfile.encoding=UTF-8",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-cp",
-];
-
-fn client() -> Option<Client> {
-    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    let jars = downloads("java").join("jars");
-    let classes = downloads("java").join("classes");
-    let source = sources("java").join("Client.java");
-    let all_jars = format!("{}/*", jars.display());
-    let installed = INSTALLED.get_or_init(|| {
-        let pom = sources("java").join("pom.xml");
-        once(&jars, std::slice::from_ref(&pom), || {
-            step(
-                Command::new("mvn")
-                    .args(["-q", "-B", "dependency:copy-dependencies", "-f"])
-                    .arg(&pom)
-                    .arg(format!(
-                        "-Dmaven.repo.local={}",
-                        downloads("maven").display()
-                    ))
-                    .arg(format!("-DoutputDirectory={}", jars.display())),
-            )
-        })?;
-        step(Command::new("javac").arg("-version"))?;
-        once(&classes, std::slice::from_ref(&source), || {
-            let mut compile = Command::new("javac");
-            compile.args(["-nowarn", "-encoding", "UTF-8", "-cp", &all_jars, "-d"]);
-            run(compile.arg(&classes).arg(&source), "");
-            Ok(())
-        })
-    });
-    or_skip(installed.clone())?;
-    let class_path = format!("{}:{all_jars}", classes.display());
-    let mut program = vec!["java".to_owned()];
-    program.extend(FLAGS.map(str::to_owned));
-    program.extend([class_path, "Client".to_owned()]);
-    Some(Client {
-        name: "java",
-        program,
-    })
-}
-
 fn with_client(test: impl FnOnce(&Client)) {
-    if let Some(client) = client() {
+    if let Some(client) = java("512m") {
         test(&client);
     }
 }
 
 /// One of Apache Kafka's tools, as its scripts call it.
 fn tool(client: &Client, env: &Env, class: &str, arguments: &[&str]) -> Command {
-    let mut tool = Command::new(&client.program[0]);
-    tool.args(&client.program[1..client.program.len() - 1]);
-    tool.arg(format!("org.apache.kafka.tools.{class}"));
-    tool.args(["--bootstrap-server", &env.listener.address]);
-    tool.args(arguments);
-    tool
+    java_tool(client, &env.listener.address, class, arguments)
 }
 
 #[test]

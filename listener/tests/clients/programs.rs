@@ -10,6 +10,7 @@ mod common;
 mod go;
 mod install;
 mod java;
+mod languages;
 mod python;
 mod run;
 

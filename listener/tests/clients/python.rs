@@ -1,9 +1,6 @@
 //! confluent-kafka (librdkafka), kafka-python and aiokafka.
 
-use std::process::Command;
-use std::sync::OnceLock;
-
-use crate::install::{downloads, once, or_skip, sources, step};
+use crate::languages::python;
 use crate::run::Client;
 use crate::{
     NOTHING, RECORDS, keys_go_where_sql_sends_them, records_come_back,
@@ -11,35 +8,9 @@ use crate::{
 };
 
 fn with_client(name: &'static str, test: impl FnOnce(&Client)) {
-    if let Some(client) = client(name) {
+    if let Some(client) = python(name) {
         test(&client);
     }
-}
-
-fn client(name: &'static str) -> Option<Client> {
-    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    let folder = downloads("python");
-    let python = folder.join("bin/python");
-    let requirements = sources("python").join("requirements.txt");
-    let installed = INSTALLED.get_or_init(|| {
-        once(&folder, std::slice::from_ref(&requirements), || {
-            step(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-            step(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"])
-                    .args(["--disable-pip-version-check", "--no-cache-dir", "-r"])
-                    .arg(&requirements),
-            )
-        })
-    });
-    or_skip(installed.clone())?;
-    let script = sources("python").join(format!("{name}_client.py"));
-    // -B: no compiled files beside the sources.
-    let program = [python.to_str()?, "-B", script.to_str()?].map(str::to_owned);
-    Some(Client {
-        name,
-        program: program.into(),
-    })
 }
 
 /// kafka-python and aiokafka refuse to send a record with neither key nor value.

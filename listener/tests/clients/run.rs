@@ -1,4 +1,5 @@
 //! Client programs as subprocesses.
+#![allow(dead_code, reason = "each test program takes a part of it")]
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -10,6 +11,7 @@ use crate::common::Env;
 const LIMIT: Duration = Duration::from_mins(4);
 
 /// A program that is called as `PROGRAM ARGUMENTS COMMAND BOOTSTRAP ...`.
+#[derive(Clone)]
 pub(crate) struct Client {
     /// For the names of its topics.
     pub(crate) name: &'static str,
@@ -18,9 +20,13 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn command(&self, env: &Env, command: &str, arguments: &[&str]) -> Command {
+        self.command_at(&env.listener.address, command, arguments)
+    }
+
+    pub(crate) fn command_at(&self, address: &str, command: &str, arguments: &[&str]) -> Command {
         let mut program = Command::new(&self.program[0]);
         program.args(&self.program[1..]);
-        program.arg(command).arg(&env.listener.address);
+        program.arg(command).arg(address);
         program.args(arguments);
         program
     }

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -18,6 +19,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
@@ -26,9 +28,16 @@ import org.apache.kafka.clients.admin.DescribeTopicsOptions;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.CommitFailedException;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
+import org.apache.kafka.clients.consumer.RangeAssignor;
+import org.apache.kafka.clients.consumer.RoundRobinAssignor;
+import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -43,6 +52,7 @@ import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidReplicaAssignmentException;
 import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
@@ -83,6 +93,7 @@ public final class Client {
             case "auto_create" -> autoCreate(args[2]);
             case "recreate" -> recreate(args[2]);
             case "unsupported" -> unsupported(args[2], args[3]);
+            case "group" -> group(args[2], args[3], args[4], Integer.parseInt(args[5]), Integer.parseInt(args[6]));
             default -> throw new IllegalArgumentException(args[0]);
         }
     }
@@ -688,5 +699,101 @@ public final class Client {
             outcome = cause.getClass().getSimpleName() + " " + cause.getMessage();
         }
         System.out.println(outcome.replace('\n', ' '));
+    }
+
+    // One member of a group
+
+    private static final long COMMIT_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+
+    private static final Map<String, Class<?>> ASSIGNORS = Map.of(
+        "range", RangeAssignor.class,
+        "roundrobin", RoundRobinAssignor.class,
+        "sticky", StickyAssignor.class,
+        "cooperative-sticky", CooperativeStickyAssignor.class);
+
+    /** Until standard input ends: a line for each thing that happens to the member. */
+    private static void group(String topic, String group, String assignor, int session, int heartbeat) {
+        AtomicBoolean leaving = new AtomicBoolean();
+        Thread input = new Thread(() -> {
+            try {
+                System.in.readAllBytes();
+            } catch (java.io.IOException error) {
+                error.printStackTrace();
+            }
+            leaving.set(true);
+        });
+        input.setDaemon(true);
+        input.start();
+        Map<TopicPartition, OffsetAndMetadata> processed = new HashMap<>();
+        try (var consumer = member(group, assignor, session, heartbeat)) {
+            consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
+                @Override
+                public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+                    say("assigned", partitions);
+                }
+
+                @Override
+                public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+                    commit(consumer, processed);
+                    processed.keySet().removeAll(partitions);
+                    say("revoked", partitions);
+                }
+
+                @Override
+                public void onPartitionsLost(Collection<TopicPartition> partitions) {
+                    processed.keySet().removeAll(partitions);
+                    say("lost", partitions);
+                }
+            });
+            long committed = System.nanoTime();
+            while (!leaving.get()) {
+                for (var record : consumer.poll(Duration.ofMillis(100))) {
+                    System.out.println("record " + record.partition() + " " + record.offset());
+                    processed.put(
+                        new TopicPartition(topic, record.partition()), new OffsetAndMetadata(record.offset() + 1));
+                }
+                if (System.nanoTime() - committed > COMMIT_INTERVAL_NANOS) {
+                    commit(consumer, processed);
+                    committed = System.nanoTime();
+                }
+            }
+        }
+    }
+
+    private static KafkaConsumer<byte[], byte[]> member(String group, String assignor, int session, int heartbeat) {
+        List<Object> settings = new ArrayList<>(List.of(
+            "group.id", group, "enable.auto.commit", false, "auto.offset.reset", "earliest"));
+        if (assignor.equals("consumer")) {
+            settings.addAll(List.of("group.protocol", "consumer"));
+        } else {
+            settings.addAll(List.of(
+                "partition.assignment.strategy", ASSIGNORS.get(assignor).getName(),
+                "session.timeout.ms", session,
+                "heartbeat.interval.ms", heartbeat));
+        }
+        return consumer(settings.toArray());
+    }
+
+    private static void say(String what, Collection<TopicPartition> partitions) {
+        System.out.println(partitions.stream()
+            .map(partition -> String.valueOf(partition.partition()))
+            .collect(Collectors.joining(",", what + " ", "")));
+    }
+
+    /** What cannot be committed in the middle of a rebalance is committed after it, or in its course. */
+    private static void commit(
+        KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, OffsetAndMetadata> processed) {
+        if (processed.isEmpty()) {
+            return;
+        }
+        try {
+            consumer.commitSync(processed);
+        } catch (RebalanceInProgressException | CommitFailedException error) {
+            System.err.println("not committed: " + error.getMessage());
+            return;
+        }
+        processed.forEach((partition, offset) ->
+            System.out.println("committed " + partition.partition() + " " + offset.offset()));
+        processed.clear();
     }
 }

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import sys
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 
 import records
 
@@ -25,8 +28,8 @@ def producer(**settings):
     return started(AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, **settings))
 
 
-def consumer(**settings):
-    return started(AIOKafkaConsumer(bootstrap_servers=BOOTSTRAP, group_id=None, **settings))
+def consumer(group_id=None, **settings):
+    return started(AIOKafkaConsumer(bootstrap_servers=BOOTSTRAP, group_id=group_id, **settings))
 
 
 async def read(topic, partitions):
@@ -113,5 +116,65 @@ async def admin(prefix):
         assert topic not in await client.list_topics()
 
 
-COMMANDS = {"lines": lines, "records": special, "partitions": partitions, "admin": admin}
+async def group(topic, group_id, assignor, session_ms, heartbeat_ms):
+    """One member of a group, until standard input ends."""
+    assignors = {"roundrobin": RoundRobinPartitionAssignor, "sticky": StickyPartitionAssignor}
+    member = records.Member()
+    owned = []
+    # A rebalance goes on beside the loop below.
+    one_at_a_time = asyncio.Lock()
+
+    async def commit():
+        async with one_at_a_time:
+            offsets = dict(member.processed)
+            if not offsets:
+                return
+            try:
+                await reader.commit({TopicPartition(topic, p): o for p, o in offsets.items()})
+            except KafkaError as error:
+                print("not committed:", repr(error), file=sys.stderr)
+            else:
+                member.committed(offsets)
+
+    async def release(_=None):
+        await commit()
+        member.forget(list(member.processed))
+        if owned:
+            member.partitions("revoked", owned)
+        owned.clear()
+
+    class Listener(ConsumerRebalanceListener):
+        async def on_partitions_revoked(self, revoked):
+            await release()
+
+        async def on_partitions_assigned(self, assigned):
+            owned.extend(partition.partition for partition in assigned)
+            member.partitions("assigned", owned)
+
+    async with consumer(
+        group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=int(session_ms),
+        heartbeat_interval_ms=int(heartbeat_ms),
+        partition_assignment_strategy=[assignors[assignor]],
+    ) as reader:
+        reader.subscribe([topic], listener=Listener())
+        while not member.leaving.is_set():
+            for found in (await reader.getmany(timeout_ms=100)).values():
+                for record in found:
+                    member.record(record.partition, record.offset)
+            if member.due():
+                await commit()
+        # stop() does not tell the listener.
+        await release()
+
+
+COMMANDS = {
+    "lines": lines,
+    "records": special,
+    "partitions": partitions,
+    "admin": admin,
+    "group": group,
+}
 asyncio.run(COMMANDS[sys.argv[1]](*sys.argv[3:]))

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 import records
@@ -141,5 +141,69 @@ def admin(prefix):
     records.expect_error("deleted", "UNKNOWN_TOPIC_OR_PART", lambda: gone.result(30))
 
 
-COMMANDS = {"lines": lines, "records": special, "partitions": partitions, "admin": admin}
+def group(topic, group_id, assignor, session_ms, heartbeat_ms):
+    """One member of a group, until standard input ends."""
+    settings = {
+        "bootstrap.servers": BOOTSTRAP,
+        "group.id": group_id,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+    }
+    if assignor == "consumer":
+        settings["group.protocol"] = "consumer"
+    else:
+        settings["partition.assignment.strategy"] = assignor
+        settings["session.timeout.ms"] = int(session_ms)
+        settings["heartbeat.interval.ms"] = int(heartbeat_ms)
+    consumer = Consumer(settings)
+    member = records.Member()
+
+    def commit():
+        offsets = dict(member.processed)
+        if not offsets:
+            return
+        positions = [TopicPartition(topic, *position) for position in offsets.items()]
+        try:
+            answer = consumer.commit(offsets=positions, asynchronous=False)
+        except KafkaException as error:
+            print("not committed:", error, file=sys.stderr)
+            return
+        refused = [position for position in answer if position.error]
+        assert not refused, refused
+        member.committed(offsets)
+
+    def numbers(partitions):
+        return [partition.partition for partition in partitions]
+
+    def on_assign(_, partitions):
+        member.partitions("assigned", numbers(partitions))
+
+    def on_revoke(_, partitions):
+        commit()
+        member.forget(numbers(partitions))
+        member.partitions("revoked", numbers(partitions))
+
+    def on_lost(_, partitions):
+        member.forget(numbers(partitions))
+        member.partitions("lost", numbers(partitions))
+
+    consumer.subscribe([topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+    while not member.leaving.is_set():
+        for message in consumer.consume(100, 0.1):
+            if message.error():
+                print("instead of a message:", message.error(), file=sys.stderr)
+            else:
+                member.record(message.partition(), message.offset())
+        if member.due():
+            commit()
+    consumer.close()
+
+
+COMMANDS = {
+    "lines": lines,
+    "records": special,
+    "partitions": partitions,
+    "admin": admin,
+    "group": group,
+}
 COMMANDS[sys.argv[1]](*sys.argv[3:])

@@ -1,6 +1,8 @@
 """Records as the tests write them, and what is asserted of lines read back."""
 
 import sys
+import threading
+import time
 
 
 def to_hex(data):
@@ -64,3 +66,41 @@ def expect_error(what, name, action):
         assert name in text, f"{what}: expected {name}, found {text}"
         return
     raise AssertionError(f"{what}: expected {name}, found {result}")
+
+
+class Member:
+    """Prints what happens to a member of a group, and knows what it has yet to commit."""
+
+    COMMIT_INTERVAL = 0.2
+
+    def __init__(self):
+        self.processed = {}
+        self.committed_at = time.monotonic()
+        self.leaving = threading.Event()
+        # It leaves when standard input ends.
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self):
+        sys.stdin.read()
+        self.leaving.set()
+
+    def partitions(self, what, partitions):
+        print(what, ",".join(str(partition) for partition in partitions), flush=True)
+
+    def record(self, partition, offset):
+        print("record", partition, offset, flush=True)
+        self.processed[partition] = offset + 1
+
+    def due(self):
+        return self.processed and time.monotonic() - self.committed_at > self.COMMIT_INTERVAL
+
+    def committed(self, offsets):
+        for partition, offset in offsets.items():
+            print("committed", partition, offset, flush=True)
+            if self.processed.get(partition) == offset:
+                del self.processed[partition]
+        self.committed_at = time.monotonic()
+
+    def forget(self, partitions):
+        for partition in partitions:
+            self.processed.pop(partition, None)

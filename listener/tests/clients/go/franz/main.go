@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"clients/member"
 	"clients/records"
 )
 
@@ -44,6 +45,8 @@ func main() {
 		admin(ctx, arguments[0])
 	case "api_versions":
 		apiVersions(ctx)
+	case "group":
+		group(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
 	default:
 		panic(os.Args[1])
 	}
@@ -230,4 +233,80 @@ func apiVersions(ctx context.Context) {
 		panic(strings.Join(log.lines, ""))
 	}
 	fmt.Println(connections, strings.Join(asked, " "))
+}
+
+// group is one member of a group, until standard input ends.
+func group(topic, group, assignor, session, heartbeat string) {
+	processed := map[int32]*kgo.Record{}
+	commit := func(ctx context.Context, client *kgo.Client) {
+		var last []*kgo.Record
+		for _, record := range processed {
+			last = append(last, record)
+		}
+		if len(last) == 0 {
+			return
+		}
+		if err := client.CommitRecords(ctx, last...); err != nil {
+			fmt.Fprintln(os.Stderr, "not committed:", err)
+			return
+		}
+		for _, record := range last {
+			member.Offset("committed", record.Partition, record.Offset+1)
+			delete(processed, record.Partition)
+		}
+	}
+	options := []kgo.Opt{
+		kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.SessionTimeout(member.Milliseconds(session)),
+		kgo.HeartbeatInterval(member.Milliseconds(heartbeat)),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, assigned map[string][]int32) {
+			member.Partitions("assigned", assigned[topic]...)
+		}),
+		kgo.OnPartitionsRevoked(func(ctx context.Context, client *kgo.Client, revoked map[string][]int32) {
+			commit(ctx, client)
+			clear(processed)
+			member.Partitions("revoked", revoked[topic]...)
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+			clear(processed)
+			member.Partitions("lost", lost[topic]...)
+		}),
+	}
+	switch assignor {
+	case "consumer":
+		options = append(options, kgo.Balancers(kgo.StickyBalancer()), kgo.ServerSideBalancer())
+	case "range":
+		options = append(options, kgo.Balancers(kgo.RangeBalancer()))
+	case "cooperative-sticky":
+		options = append(options, kgo.Balancers(kgo.CooperativeStickyBalancer()))
+	default:
+		panic(assignor)
+	}
+	client := client(options...)
+	ctx := member.UntilInputEnds()
+	committed := time.Now()
+	for ctx.Err() == nil {
+		polling, done := context.WithTimeout(ctx, member.CommitInterval)
+		fetches := client.PollFetches(polling)
+		done()
+		fetches.EachError(func(_ string, partition int32, err error) {
+			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+				fmt.Fprintln(os.Stderr, "partition", partition, err)
+			}
+		})
+		fetches.EachRecord(func(record *kgo.Record) {
+			member.Offset("record", record.Partition, record.Offset)
+			processed[record.Partition] = record
+		})
+		if time.Since(committed) > member.CommitInterval {
+			commit(context.Background(), client)
+			committed = time.Now()
+		}
+		client.AllowRebalance()
+	}
+	client.CloseAllowingRebalance()
 }

@@ -2,6 +2,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"clients/member"
 	"clients/records"
 )
 
@@ -23,6 +26,8 @@ func main() {
 		special(arguments[0])
 	case "admin":
 		admin(arguments[0])
+	case "group":
+		group(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
 	default:
 		panic(os.Args[1])
 	}
@@ -153,4 +158,62 @@ func admin(prefix string) {
 	records.Expect(len(brokers) == 1 && brokers[0].Addr() == bootstrap[0], "one broker: %v", brokers)
 	records.Check(admin.Close())
 	fmt.Println("done")
+}
+
+// claims are told one by one, which is the same in eager and cooperative groups.
+type claims struct{}
+
+func (claims) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (claims) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (claims) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	member.Partitions("assigned", claim.Partition())
+	tick := time.NewTicker(member.CommitInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case message, more := <-claim.Messages():
+			if !more {
+				session.Commit()
+				member.Partitions("revoked", claim.Partition())
+				return nil
+			}
+			member.Offset("record", message.Partition, message.Offset)
+			session.MarkMessage(message, "")
+		case <-tick.C:
+			session.Commit()
+		}
+	}
+}
+
+// group is one member of a group, until standard input ends. It cannot tell what was
+// committed: sarama's Commit returns nothing.
+func group(topic, name, assignor, session, heartbeat string) {
+	strategies := map[string]sarama.BalanceStrategy{
+		"range":              sarama.NewBalanceStrategyRange(),
+		"sticky":             sarama.NewBalanceStrategySticky(),
+		"cooperative-sticky": sarama.NewBalanceStrategyCooperativeSticky(),
+	}
+	config := config()
+	config.Consumer.Group.Session.Timeout = member.Milliseconds(session)
+	config.Consumer.Group.Heartbeat.Interval = member.Milliseconds(heartbeat)
+	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategies[assignor]}
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.Return.Errors = true
+	group, err := sarama.NewConsumerGroup(bootstrap, name, config)
+	records.Check(err)
+	go func() {
+		for err := range group.Errors() {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	ctx := member.UntilInputEnds()
+	for ctx.Err() == nil {
+		err := group.Consume(ctx, []string{topic}, claims{})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	records.Check(group.Close())
 }
