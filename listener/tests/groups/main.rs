@@ -13,11 +13,13 @@ mod judge;
 #[path = "../clients/languages.rs"]
 mod languages;
 mod member;
+mod mixed;
 mod rdkafka_member;
 #[path = "../clients/run.rs"]
 mod run;
 mod scenario;
 mod server;
+mod tools;
 
 use common::kcat_or_skip;
 use member::Kind;
@@ -86,4 +88,25 @@ fn sarama_members_come_and_go() {
 #[test]
 fn kafkajs_members_come_and_go() {
     programs_come_and_go(languages::javascript(), &["roundRobin"]);
+}
+
+fn with_java(test: impl FnOnce(&Client)) {
+    if let Some(client) = languages::java("128m") {
+        test(&client);
+    }
+}
+
+#[test]
+fn group_tool_shows_and_changes_a_classic_group() {
+    with_java(tools::show_and_change_a_classic_group);
+}
+
+#[test]
+fn group_tool_shows_a_group_that_the_server_assigns() {
+    with_java(tools::show_a_group_that_the_server_assigns);
+}
+
+#[test]
+fn sql_and_java_members_outlive_the_listener() {
+    with_java(mixed::sql_and_java_outlive_the_listener);
 }

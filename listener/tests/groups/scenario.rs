@@ -34,10 +34,10 @@ static SLOTS: Slots = Slots {
     released: Condvar::new(),
 };
 
-struct Slot;
+pub(crate) struct Slot;
 
 impl Slot {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let free = SLOTS.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = SLOTS.released.wait_while(free, |free| *free == 0).unwrap();
         *free -= 1;

@@ -38,11 +38,7 @@ impl Server {
     }
 
     pub(crate) fn observer(&self, topic: &str, group: &str) -> Observer {
-        Observer {
-            sql: self.env.sql(),
-            topic: topic.to_owned(),
-            group: group.to_owned(),
-        }
+        Observer::new(self.env.sql(), topic, group)
     }
 }
 
@@ -54,6 +50,14 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
+    pub(crate) fn new(sql: Sql, topic: &str, group: &str) -> Self {
+        Observer {
+            sql,
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+        }
+    }
+
     pub(crate) fn sample(&self, at: Duration) -> Sample {
         let Self { topic, group, .. } = self;
         let rows = self.sql.rows(&format!(
