@@ -61,6 +61,23 @@ SELECT topic, partition, convert_from(value, 'UTF8') AS value FROM kafka.poll('p
 -- A static member is named by its instance.
 SELECT count(*) > 0 AS some FROM kafka.poll('static-pollers', ARRAY['polled'], group_instance_id => 'p1');
 SELECT group_instance_id FROM kafka.group_members WHERE group_id = 'static-pollers';
+-- Whoever may poll needs no other right.
+CREATE ROLE poller;
+GRANT USAGE ON SCHEMA kafka TO poller;
+SET ROLE poller;
+SELECT * FROM kafka.poll('poor', ARRAY['polled']);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION kafka.poll TO poller;
+SET ROLE poller;
+SELECT count(*) > 0 AS some FROM kafka.poll('poor', ARRAY['polled']);
+SELECT * FROM kafka.groups;
+SELECT * FROM kafka.list_groups();
+SELECT * FROM kafka.commit_offset('poor', 'polled', 0, 1);
+SELECT * FROM kafka_log.consumer_offsets;
+RESET ROLE;
+REVOKE ALL ON FUNCTION kafka.poll FROM poller;
+REVOKE ALL ON SCHEMA kafka FROM poller;
+DROP ROLE poller;
 -- Refused.
 SELECT * FROM kafka.poll(NULL, ARRAY['polled']);
 SELECT * FROM kafka.poll('', ARRAY['polled']);
