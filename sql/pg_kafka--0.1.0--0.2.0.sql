@@ -390,7 +390,7 @@ COMMENT ON COLUMN kafka_log.groups.assignment_epoch IS 'Group epoch of the targe
 COMMENT ON COLUMN kafka_log.groups.protocol_type IS 'What kind of members they are, such as consumer.';
 COMMENT ON COLUMN kafka_log.groups.protocol_name IS 'The protocol that the members elected; for consumers the assignor.';
 COMMENT ON COLUMN kafka_log.groups.leader IS 'Member id of the leader.';
-COMMENT ON COLUMN kafka_log.groups.deadline IS 'When the phase of a rebalance ends at the latest, in milliseconds since the epoch.';
+COMMENT ON COLUMN kafka_log.groups.deadline IS 'When the phase of a rebalance ends at the latest; for a consumer group when its topics are to be looked at again. In milliseconds since the epoch.';
 COMMENT ON COLUMN kafka_log.groups.initial_deadline IS 'Up to when members that join prolong the first rebalance, in milliseconds since the epoch.';
 COMMENT ON COLUMN kafka_log.groups.metadata_hash IS 'Of the topics and partitions that the target assignment was made of; consumer groups only.';
 COMMENT ON COLUMN kafka_log.groups.reason IS 'Why the last rebalance began.';

@@ -1,10 +1,15 @@
 //! `kafka.maintain`: what time alone brings about. Every call judges timeouts itself; this
 //! is for groups that nobody calls, and for what is kept long enough.
 
+use std::time::{Duration, Instant};
+
 use pgrx::prelude::*;
 
 use crate::guc;
 use crate::store::{group, offset, server};
+
+/// For how long one call goes on advancing groups.
+const LONGEST: Duration = Duration::from_millis(200);
 
 #[pg_extern(sql = false)]
 fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))> {
@@ -13,15 +18,14 @@ fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))>
     if !server::try_maintenance() {
         return TableIterator::new(Vec::new());
     }
-    let now = server::now_ms();
-    let due = group::due(now);
-    for group_id in &due {
-        group::step(group_id, |group, context| {
-            if let Some(group) = group {
-                group.advance(context);
-            }
-        });
-    }
+    let began = Instant::now();
+    // The locks of all groups that were advanced are held to the end: the rest is for the
+    // next time.
+    let advanced = group::due(server::now_ms())
+        .iter()
+        .take_while(|_| began.elapsed() < LONGEST)
+        .filter(|group_id| group::try_advance(group_id))
+        .count();
     let retention = guc::offsets_retention_minutes();
     let mut expired = offset::expire_of_empty_groups(retention);
     for (group_id, topic) in offset::old_of_other_groups(retention) {
@@ -32,7 +36,7 @@ fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))>
         }
     }
     let rows = [
-        ("groups advanced", due.len() as i64),
+        ("groups advanced", advanced as i64),
         ("offsets expired", expired),
         ("groups deleted", group::delete_unused()),
     ];

@@ -13,17 +13,23 @@ use super::server::{LockKind, lock_tag};
 use super::sql::{self, param};
 use super::wake::{self, Slot};
 
+/// Groups that the server assigns look for changed topics so often, when they are called.
+const TOPICS_REFRESH_MS: i64 = 5000;
+
 /// What was read of a group.
 struct Stored {
     group: Group,
     version: i64,
     /// A lower bound of the time at which something is due; heartbeats do not raise it.
     next_deadline: Option<i64>,
+    /// When the topics are to be looked at again, where the server assigns.
+    topics_due: Option<i64>,
 }
 
 impl Stored {
     fn is_due(&self, context: &Context<'_>) -> bool {
-        self.next_deadline.is_some_and(|due| due <= context.now)
+        let due = [self.next_deadline, self.topics_due];
+        due.into_iter().flatten().any(|due| due <= context.now)
     }
 }
 
@@ -38,8 +44,7 @@ pub(crate) enum GroupLock {
 
 /// Takes the group's lock to the end of the transaction.
 pub(crate) fn lock(group_id: &str, how: GroupLock) {
-    let hash = kafka_core::partitioner::murmur2(group_id.as_bytes());
-    let tag = lock_tag(hash as i32, 0, LockKind::Group);
+    let tag = group_lock(group_id);
     let mode = match how {
         GroupLock::Step => pg_sys::ExclusiveLock,
         GroupLock::Commit => pg_sys::ShareLock,
@@ -47,6 +52,11 @@ pub(crate) fn lock(group_id: &str, how: GroupLock) {
     // SAFETY: a transaction-level lock, released at the end of the transaction. Deadlocks
     // are found by PostgreSQL.
     unsafe { pg_sys::LockAcquire(&raw const tag, mode as i32, false, false) };
+}
+
+fn group_lock(group_id: &str) -> pg_sys::LOCKTAG {
+    let hash = kafka_core::partitioner::murmur2(group_id.as_bytes());
+    lock_tag(hash as i32, 0, LockKind::Group)
 }
 
 /// Changes a group under its lock. `step` gets None for a group that does not exist, and
@@ -63,6 +73,19 @@ pub(crate) fn step<T>(
     let result = step(&mut group, &context);
     let version = save(group_id, before.as_ref(), group.as_ref(), &context);
     (result, version)
+}
+
+/// Does what is due in a group, unless somebody else is at it.
+pub(crate) fn try_advance(group_id: &str) -> bool {
+    let free = super::server::try_lock(&group_lock(group_id));
+    if free {
+        step(group_id, |group, context| {
+            if let Some(group) = group {
+                group.advance(context);
+            }
+        });
+    }
+    free
 }
 
 /// The time, the settings and the topics of this moment.
@@ -192,9 +215,17 @@ fn save(
         (_, None) => false,
     };
     if must_lower || stored.is_due(context) {
-        rows::save_deadline(group_id, next);
+        rows::save_deadlines(
+            group_id,
+            next,
+            stored.topics_due.map(|_| topics_due(context)),
+        );
     }
     stored.version
+}
+
+fn topics_due(context: &Context<'_>) -> i64 {
+    context.now.saturating_add(TOPICS_REFRESH_MS)
 }
 
 fn delete(group_id: &str) {
@@ -220,8 +251,12 @@ pub(crate) fn delete_unused() -> i64 {
         &[],
         |row| row.required(1),
     );
+    let mut deleted = 0;
     for group_id in &unused {
-        lock(group_id, GroupLock::Step);
+        if !super::server::try_lock(&group_lock(group_id)) {
+            continue;
+        }
+        deleted += 1;
         sql::execute(
             "DELETE FROM kafka_log.groups AS g
              WHERE g.group_id OPERATOR(pg_catalog.=) $1 AND g.state OPERATOR(pg_catalog.=) 'Empty'
@@ -230,7 +265,7 @@ pub(crate) fn delete_unused() -> i64 {
             &[param(group_id.as_str())],
         );
     }
-    unused.len() as i64
+    deleted
 }
 
 /// Judges a member's commit under a lock that keeps steps away to the end of the

@@ -44,9 +44,6 @@ pub struct Context<'a> {
     pub topics: &'a dyn Fn() -> Topics,
 }
 
-/// Changed topics are noticed by a step that is made at least so often.
-const TOPICS_REFRESH_MS: i64 = 5000;
-
 /// A group of either protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
@@ -59,8 +56,7 @@ impl Group {
     pub fn next_deadline(&self, context: &Context<'_>) -> Option<i64> {
         match self {
             Self::Classic(group) => group.next_deadline(),
-            Self::Consumer(group) => consumer::next_deadline(group, &context.consumer)
-                .map(|due| due.min(context.now.saturating_add(TOPICS_REFRESH_MS))),
+            Self::Consumer(group) => consumer::next_deadline(group, &context.consumer),
         }
     }
 

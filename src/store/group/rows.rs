@@ -51,6 +51,7 @@ fn collect(group_id: &str, query: impl FnOnce(&mut dyn FnMut(&Row))) -> Option<S
         let stored = stored.get_or_insert_with(|| Stored {
             version: row.required(2),
             next_deadline: row.get(3),
+            topics_due: consumer::topics_due(row),
             group: match row.required::<String>(1).as_str() {
                 "consumer" => Group::Consumer(consumer::group(group_id, row)),
                 _ => Group::Classic(classic::group(group_id, row)),
@@ -79,15 +80,18 @@ pub(super) fn save_group(group_id: &str, group: &Group, context: &Context<'_>) -
         Group::Classic(classic) => classic::save_group(group_id, classic, next_deadline),
         Group::Consumer(consumer) => {
             let overview = group.overview(&context.consumer);
-            consumer::save_group(group_id, consumer, &overview, next_deadline)
+            let topics_due = super::topics_due(context);
+            consumer::save_group(group_id, consumer, &overview, next_deadline, topics_due)
         }
     }
 }
 
-pub(super) fn save_deadline(group_id: &str, next_deadline: Option<i64>) {
+/// `topics_due`: only where the server assigns.
+pub(super) fn save_deadlines(group_id: &str, next_deadline: Option<i64>, topics_due: Option<i64>) {
     sql::execute(
-        "UPDATE kafka_log.groups SET next_deadline = $2 WHERE group_id OPERATOR(pg_catalog.=) $1",
-        &[param(group_id), param(next_deadline)],
+        "UPDATE kafka_log.groups SET next_deadline = $2, deadline = coalesce($3, deadline)
+         WHERE group_id OPERATOR(pg_catalog.=) $1",
+        &[param(group_id), param(next_deadline), param(topics_due)],
     );
 }
 

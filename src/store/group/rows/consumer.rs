@@ -19,6 +19,12 @@ pub(super) fn group(group_id: &str, row: &Row) -> ConsumerGroup {
     }
 }
 
+/// Kept in the column that the classic protocol has for its deadline; null there.
+pub(super) fn topics_due(row: &Row) -> Option<i64> {
+    row.get(9)
+        .filter(|_| row.required::<String>(1) == "consumer")
+}
+
 pub(super) fn member(member_id: String, row: &Row) -> Member {
     let state: String = row.required(27);
     let topics: Vec<String> = row.get(29).unwrap_or_default();
@@ -50,15 +56,16 @@ pub(super) fn save_group(
     group: &ConsumerGroup,
     overview: &kafka_core::group::Overview<'_>,
     next_deadline: Option<i64>,
+    topics_due: i64,
 ) -> i64 {
     let written = sql::modify(
         "INSERT INTO kafka_log.groups (group_id, group_type, state, generation_id, assignment_epoch,
-             protocol_type, protocol_name, metadata_hash, next_deadline, version)
-         VALUES ($1, 'consumer', $2, $3, $4, $5, $6, $7, $8, pg_catalog.nextval('kafka_log.group_version_seq'))
+             protocol_type, protocol_name, metadata_hash, next_deadline, deadline, version)
+         VALUES ($1, 'consumer', $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.nextval('kafka_log.group_version_seq'))
          ON CONFLICT (group_id) DO UPDATE SET group_type = excluded.group_type, state = excluded.state,
              generation_id = excluded.generation_id, assignment_epoch = excluded.assignment_epoch,
              protocol_type = excluded.protocol_type, protocol_name = excluded.protocol_name,
-             leader = NULL, deadline = NULL, initial_deadline = NULL, reason = NULL,
+             leader = NULL, deadline = excluded.deadline, initial_deadline = NULL, reason = NULL,
              metadata_hash = excluded.metadata_hash, next_deadline = excluded.next_deadline,
              version = excluded.version, changed_at = pg_catalog.now()
          RETURNING version",
@@ -71,6 +78,7 @@ pub(super) fn save_group(
             param(overview.protocol_name),
             param(group.metadata_hash),
             param(next_deadline),
+            param(topics_due),
         ],
         |row| row.required(1),
     );
