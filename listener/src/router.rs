@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::protocol::{Decodable, Encodable, Message};
 use tokio::sync::OwnedSemaphorePermit;
 
 use bytes::Bytes;
@@ -29,8 +29,8 @@ pub struct Api {
     pub max: i16,
     /// The lowest version that `ApiVersions` names, where that is not `min`.
     pub advertised_min: i16,
-    /// The newest version that kafka-protocol knows; a newer one that is served has the
-    /// same form.
+    /// The newest version that kafka-protocol decodes; a newer one that is served has the
+    /// same form, or its handler decodes it.
     pub codec_max: i16,
     /// Since this version lengths are varints and structs end with tagged fields.
     pub flexible: i16,
@@ -88,8 +88,8 @@ impl Request {
         })
     }
 
-    pub fn reply<T: Encodable>(&self, response: &T) -> Result<Option<Reply>, Fault> {
-        let version = self.version().min(self.api.codec_max);
+    pub fn reply<T: Encodable + Message>(&self, response: &T) -> Result<Option<Reply>, Fault> {
+        let version = self.version().min(T::VERSIONS.max);
         // A client reads ApiVersions' response before it knows what it can read.
         let flexible = self.version() >= self.api.flexible && self.api.key != API_VERSIONS;
         let reply = Reply::encode(response, version, self.header.correlation_id, flexible)?;

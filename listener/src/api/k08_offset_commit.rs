@@ -2,7 +2,7 @@
 //!
 //! v3 throttle time. v5 no retention time (KIP-211), which is ignored before. v6 leader
 //! epochs (KIP-320). v7 group instance ids (KIP-345). v8 flexible. v9 members of consumer
-//! groups (KIP-848). Skipped: v10, topic ids, whose request kafka-protocol cannot decode.
+//! groups (KIP-848). v10 topic ids.
 
 use std::sync::Arc;
 
@@ -11,16 +11,17 @@ use kafka_protocol::messages::OffsetCommitRequest;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
+use uuid::Uuid;
 
 use crate::conn::Connection;
-use crate::db::{Commit, CommitCall};
+use crate::db::{Commit, CommitCall, TopicRef};
 use crate::error::Fault;
 use crate::router::{Answer, Api, Request};
 use crate::server::Server;
-use crate::wire::Reply;
-use crate::wire::schema::{Field, INT32, INT64, Kind, field};
+use crate::wire::schema::{Field, INT32, INT64, Kind, UUID, field};
+use crate::wire::{Malformed, Reply, offset_requests};
 
-use super::{check_member, first_error, is_text, member_code};
+use super::{check_member, first_error, is_text, member_code, topic_ref};
 
 const PARTITION: &[Field] = &[
     field("partition_index", INT32),
@@ -29,7 +30,8 @@ const PARTITION: &[Field] = &[
     field("committed_metadata", Kind::String),
 ];
 const TOPIC: &[Field] = &[
-    field("name", Kind::String),
+    field("name", Kind::String).until(9),
+    field("topic_id", UUID).since(10),
     field("partitions", Kind::Array(&Kind::Struct(PARTITION))),
 ];
 const REQUEST: &[Field] = &[
@@ -45,7 +47,7 @@ pub const API: Api = Api {
     key: 8,
     name: "OffsetCommit",
     min: 2,
-    max: 9,
+    max: 10,
     advertised_min: 2,
     codec_max: 9,
     flexible: 8,
@@ -56,13 +58,19 @@ pub const API: Api = Api {
 
 /// Since this version there are consumer groups.
 const CONSUMER_GROUPS: i16 = 9;
+const TOPIC_IDS: i16 = 10;
 
 async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<Reply>, Fault> {
-    let body: OffsetCommitRequest = request.decode()?;
-    let committed = commit(&connection.server, &body).await;
+    let (body, topic_ids) = decode(&request)?;
+    let mut topic_ids = topic_ids.into_iter();
+    let names = body.topics.iter().map(|topic| &topic.name);
+    let topics: Vec<TopicRef> = names
+        .map(|name| topic_ref(name, topic_ids.next()))
+        .collect();
+    let committed = commit(&connection.server, &body, &topics).await;
     let mut codes = committed.as_deref().unwrap_or_default().iter().copied();
-    let topics = body.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
+    let topics = body.topics.iter().zip(&topics).map(|(asked, topic)| {
+        let partitions = asked.partitions.iter().map(|asked| {
             let error_code = match &committed {
                 Ok(_) => codes.next().unwrap_or(code::UNKNOWN_SERVER_ERROR),
                 Err(error_code) => *error_code,
@@ -72,17 +80,30 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
                 .with_error_code(in_version(error_code, request.version()))
         });
         OffsetCommitResponseTopic::default()
-            .with_name(topic.name.clone())
+            .with_name(asked.name.clone())
+            .with_topic_id(topic.id().unwrap_or_default())
             .with_partitions(partitions.collect())
     });
     request.reply(&OffsetCommitResponse::default().with_topics(topics.collect()))
 }
 
-/// An error code for each partition, or one for all.
-async fn commit(server: &Server, body: &OffsetCommitRequest) -> Result<Vec<i16>, i16> {
-    let commits = body.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|partition| Commit {
-            topic: &topic.name,
+/// With the id of each topic where topics have no names.
+pub fn decode(request: &Request) -> Result<(OffsetCommitRequest, Vec<Uuid>), Malformed> {
+    if request.version() < TOPIC_IDS {
+        return Ok((request.decode()?, Vec::new()));
+    }
+    offset_requests::decode_commit(&request.body)
+}
+
+/// An error code for each partition, or one for all. `topics` are the body's.
+async fn commit(
+    server: &Server,
+    body: &OffsetCommitRequest,
+    topics: &[TopicRef],
+) -> Result<Vec<i16>, i16> {
+    let commits = body.topics.iter().zip(topics).flat_map(|(asked, topic)| {
+        asked.partitions.iter().map(move |partition| Commit {
+            topic,
             partition: partition.partition_index,
             offset: partition.committed_offset,
             leader_epoch: Some(partition.committed_leader_epoch).filter(|epoch| *epoch >= 0),

@@ -29,9 +29,12 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use kafka_core::code;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use crate::conn::Connection;
+use crate::db::TopicRef;
 use crate::error::{DbError, Meaning};
 use crate::router::Request;
 
@@ -125,6 +128,11 @@ fn client_host(connection: &Connection) -> String {
 /// Nothing where the database says nothing.
 fn words(text: Option<String>) -> StrBytes {
     text.map(StrBytes::from_string).unwrap_or_default()
+}
+
+/// By id in the versions that have ids instead of names.
+fn topic_ref(name: &TopicName, topic_id: Option<Uuid>) -> TopicRef {
+    topic_id.map_or_else(|| TopicRef::Name(name.to_string()), TopicRef::Id)
 }
 
 /// Brings elements of the same key together, in the order in which keys first come.

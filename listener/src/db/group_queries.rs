@@ -13,7 +13,7 @@ use super::groups::{
     Joined, LeaveCall, ListGroups, ListedGroup, MemberDescription, SyncCall, Synced, Wait,
     WatchedGroup,
 };
-use super::queries::{by_index, column, index, only_row, sql_text, unexpected};
+use super::queries::{TopicArrays, by_index, column, index, only_row, sql_text, unexpected};
 use super::query::Query;
 use super::session::Session;
 
@@ -208,14 +208,14 @@ impl GroupCall for CommitCall<'_> {
     type Answer = Vec<i16>;
 
     async fn run(&self, session: &Session) -> Result<Vec<i16>, DbError> {
-        let topics: Vec<_> = self.commits.iter().map(|c| sql_text(c.topic)).collect();
+        let topics = TopicArrays::new(self.commits.iter().map(|c| c.topic));
         let partitions: Vec<i32> = self.commits.iter().map(|c| c.partition).collect();
         let offsets: Vec<i64> = self.commits.iter().map(|c| c.offset).collect();
         let leader_epochs: Vec<Option<i32>> = self.commits.iter().map(|c| c.leader_epoch).collect();
         let metadata: Vec<Option<&str>> = self.commits.iter().map(|c| c.metadata).collect();
-        let params: [&(dyn ToSql + Sync); 9] = [
+        let params: [&(dyn ToSql + Sync); 10] = [
             &self.group_id,
-            &topics,
+            &topics.names,
             &partitions,
             &offsets,
             &leader_epochs,
@@ -223,6 +223,7 @@ impl GroupCall for CommitCall<'_> {
             &self.member_id,
             &self.generation_id,
             &self.group_instance_id,
+            &topics.ids,
         ];
         let rows = session.query(Query::CommitOffsets, &params).await?;
         by_index(&rows, self.commits.len(), |row| column(row, 1))
@@ -233,15 +234,23 @@ impl GroupCall for CommittedCall<'_> {
     type Answer = Vec<CommittedOffset>;
 
     async fn run(&self, session: &Session) -> Result<Vec<CommittedOffset>, DbError> {
-        let topics: Option<Vec<_>> = self
+        let topics = self
             .partitions
-            .map(|asked| asked.iter().map(|(topic, _)| sql_text(topic)).collect());
+            .map(|asked| TopicArrays::new(asked.iter().map(|(topic, _)| *topic)));
+        let names = topics.as_ref().map(|topics| &topics.names);
+        let ids = topics.as_ref().and_then(|topics| topics.ids.as_ref());
         let numbers: Option<Vec<i32>> = self
             .partitions
             .map(|asked| asked.iter().map(|(_, number)| *number).collect());
         let (member_id, member_epoch) = self.member.unzip();
-        let params: [&(dyn ToSql + Sync); 5] =
-            [&self.group_id, &topics, &numbers, &member_id, &member_epoch];
+        let params: [&(dyn ToSql + Sync); 6] = [
+            &self.group_id,
+            &names,
+            &numbers,
+            &ids,
+            &member_id,
+            &member_epoch,
+        ];
         let rows = session.query(Query::CommittedOffsets, &params).await?;
         match self.partitions {
             Some(asked) => by_index(&rows, asked.len(), committed_offset),
@@ -391,9 +400,10 @@ fn committed_offset(row: &Row) -> Result<CommittedOffset, DbError> {
     Ok(CommittedOffset {
         error_code: column::<Option<i16>>(row, 1)?.unwrap_or(0),
         topic: column::<Option<String>>(row, 2)?.unwrap_or_default(),
-        partition: column(row, 3)?,
-        offset: column::<Option<i64>>(row, 4)?.unwrap_or(-1),
-        leader_epoch: column::<Option<i32>>(row, 5)?.unwrap_or(-1),
-        metadata: column::<Option<String>>(row, 6)?.unwrap_or_default(),
+        topic_id: column::<Option<Uuid>>(row, 3)?.unwrap_or_default(),
+        partition: column(row, 4)?,
+        offset: column::<Option<i64>>(row, 5)?.unwrap_or(-1),
+        leader_epoch: column::<Option<i32>>(row, 6)?.unwrap_or(-1),
+        metadata: column::<Option<String>>(row, 7)?.unwrap_or_default(),
     })
 }

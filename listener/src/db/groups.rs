@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 
+use super::queries::TopicRef;
 use super::session::Session;
 
 /// A call about groups: one transaction on one session.
@@ -206,7 +207,7 @@ pub struct DeleteGroup<'a>(pub &'a str);
 /// One partition's share of a commit.
 #[derive(Debug, Clone)]
 pub struct Commit<'a> {
-    pub topic: &'a str,
+    pub topic: &'a TopicRef,
     pub partition: i32,
     pub offset: i64,
     pub leader_epoch: Option<i32>,
@@ -227,7 +228,7 @@ pub struct CommitCall<'a> {
 pub struct CommittedCall<'a> {
     pub group_id: &'a str,
     /// `None`: all that the group has committed.
-    pub partitions: Option<&'a [(&'a str, i32)]>,
+    pub partitions: Option<&'a [(&'a TopicRef, i32)]>,
     /// Id and epoch of a consumer group's member.
     pub member: Option<(&'a str, i32)>,
 }
@@ -237,6 +238,7 @@ pub struct CommittedOffset {
     pub error_code: i16,
     /// As the database names it, where everything was asked for.
     pub topic: String,
+    pub topic_id: Uuid,
     pub partition: i32,
     pub offset: i64,
     pub leader_epoch: i32,

@@ -27,7 +27,7 @@ impl TopicRef {
         }
     }
 
-    fn id(&self) -> Option<Uuid> {
+    pub fn id(&self) -> Option<Uuid> {
         match self {
             Self::Name(_) => None,
             Self::Id(id) => Some(*id),
@@ -47,13 +47,13 @@ pub(super) fn sql_text(text: &str) -> Cow<'_, str> {
 }
 
 /// The arrays `topics` and `topic_ids`, the latter null where no element has one.
-struct TopicArrays<'a> {
-    names: Vec<Option<Cow<'a, str>>>,
-    ids: Option<Vec<Option<Uuid>>>,
+pub(super) struct TopicArrays<'a> {
+    pub(super) names: Vec<Option<Cow<'a, str>>>,
+    pub(super) ids: Option<Vec<Option<Uuid>>>,
 }
 
 impl<'a> TopicArrays<'a> {
-    fn new(topics: impl Iterator<Item = &'a TopicRef> + Clone) -> Self {
+    pub(super) fn new(topics: impl Iterator<Item = &'a TopicRef> + Clone) -> Self {
         let ids: Vec<_> = topics.clone().map(TopicRef::id).collect();
         Self {
             names: topics.map(TopicRef::name).collect(),

@@ -135,12 +135,14 @@ impl Query {
                 "SELECT idx, error_code FROM kafka.commit_offsets(group_id => $1::text, \
                  topics => $2::text[], partitions => $3::int4[], offsets => $4::int8[], \
                  leader_epochs => $5::int4[], metadata => $6::text[], member_id => $7::text, \
-                 generation_id => $8::int4, group_instance_id => $9::text)"
+                 generation_id => $8::int4, group_instance_id => $9::text, \
+                 topic_ids => $10::uuid[])"
             }
             Self::CommittedOffsets => {
-                "SELECT idx, error_code, topic, partition, \"offset\", leader_epoch, metadata \
-                 FROM kafka.committed_offsets(group_id => $1::text, topics => $2::text[], \
-                 partitions => $3::int4[], member_id => $4::text, member_epoch => $5::int4)"
+                "SELECT idx, error_code, topic, topic_id, partition, \"offset\", leader_epoch, \
+                 metadata FROM kafka.committed_offsets(group_id => $1::text, \
+                 topics => $2::text[], partitions => $3::int4[], topic_ids => $4::uuid[], \
+                 member_id => $5::text, member_epoch => $6::int4)"
             }
             Self::DeleteOffsets => {
                 "SELECT idx, error_code \

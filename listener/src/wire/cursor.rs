@@ -1,5 +1,7 @@
 //! A reader over bytes that can only move forward and never past the end.
 
+use uuid::Uuid;
+
 use super::Malformed;
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,18 @@ impl<'a> Cursor<'a> {
 
     pub fn i32(&mut self, what: &'static str) -> Result<i32, Malformed> {
         self.array(what).map(i32::from_be_bytes)
+    }
+
+    pub fn i64(&mut self, what: &'static str) -> Result<i64, Malformed> {
+        self.array(what).map(i64::from_be_bytes)
+    }
+
+    pub fn boolean(&mut self, what: &'static str) -> Result<bool, Malformed> {
+        self.array(what).map(|[byte]| byte != 0)
+    }
+
+    pub fn uuid(&mut self, what: &'static str) -> Result<Uuid, Malformed> {
+        self.array(what).map(Uuid::from_bytes)
     }
 
     pub fn unsigned_varint(&mut self, what: &'static str) -> Result<u32, Malformed> {

@@ -17,6 +17,7 @@ mod cursor;
 pub mod fetch_response;
 mod frame;
 mod header;
+pub mod offset_requests;
 mod reply;
 pub mod schema;
 
@@ -36,6 +37,8 @@ pub enum Malformed {
     },
     #[error("{what} has the negative length {length}")]
     NegativeLength { what: &'static str, length: i32 },
+    #[error("{what} is null")]
+    Null { what: &'static str },
     #[error("{what} is a varint longer than five bytes")]
     LongVarint { what: &'static str },
     #[error("{what} declares {count} elements, more than the request's {left} remaining bytes")]

@@ -98,7 +98,7 @@ pub fn check(
     Ok(walk.cursor.left())
 }
 
-/// The tagged fields of a request header, all of them unknown.
+/// The tagged fields of a struct that knows none.
 pub(super) fn skip_tagged_fields(cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
     let mut walk = Walk {
         cursor: *cursor,

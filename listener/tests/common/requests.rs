@@ -1,8 +1,10 @@
-//! Requests of every API and version with random contents, by kafka-protocol's encoder.
+//! Requests of every API and version with random contents, by kafka-protocol's encoder
+//! where it has one.
 
 #![allow(dead_code)]
 
 mod groups;
+pub(crate) mod topic_ids;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::create_partitions_request::{
@@ -23,11 +25,11 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest,
     HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, ProducerId, RequestHeader,
-    SyncGroupRequest, TopicName, TransactionalId,
+    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetDeleteRequest, ProduceRequest,
+    ProducerId, RequestHeader, SyncGroupRequest, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
+use pg_kafka_listener::api::{k08_offset_commit, k09_offset_fetch};
 use pg_kafka_listener::router::{Api, Request};
 use pg_kafka_listener::wire::Malformed;
 use uuid::Uuid;
@@ -121,6 +123,11 @@ use tags;
 
 /// The body of a request of `api`.
 pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
+    match (api.key, version) {
+        (8, 10) => return topic_ids::offset_commit(r),
+        (9, 10) => return topic_ids::offset_fetch(r),
+        _ => {}
+    }
     let version = version.min(api.codec_max);
     let flexible = version >= api.flexible;
     let mut body = BytesMut::new();
@@ -191,15 +198,15 @@ pub(crate) fn request_frame(
     )
 }
 
-/// Decodes by the API's own type.
+/// Decodes as the API's handler does.
 pub(crate) fn decode(request: &Request) -> Result<(), Malformed> {
     match request.api.key {
         0 => request.decode::<ProduceRequest>().map(drop),
         1 => request.decode::<FetchRequest>().map(drop),
         2 => request.decode::<ListOffsetsRequest>().map(drop),
         3 => request.decode::<MetadataRequest>().map(drop),
-        8 => request.decode::<OffsetCommitRequest>().map(drop),
-        9 => request.decode::<OffsetFetchRequest>().map(drop),
+        8 => k08_offset_commit::decode(request).map(drop),
+        9 => k09_offset_fetch::decode(request).map(drop),
         10 => request.decode::<FindCoordinatorRequest>().map(drop),
         11 => request.decode::<JoinGroupRequest>().map(drop),
         12 => request.decode::<HeartbeatRequest>().map(drop),

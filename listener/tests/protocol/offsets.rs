@@ -11,9 +11,11 @@ use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest};
+use uuid::Uuid;
 
 use crate::common::{Env, Raw, name};
 use crate::groups::{group, words};
+use crate::requests::{frame_of, topic_ids};
 
 /// Commits partition by partition (topic, partition, offset, metadata).
 fn commit(
@@ -168,6 +170,184 @@ fn offsets_are_committed_and_fetched_in_every_version() {
     assert_eq!(fetch(&mut raw, 7, "no-such-group", None), []);
 }
 
+/// Commits in version 10, in one request (topic id, partition, offset).
+fn commit_by_id(
+    raw: &mut Raw,
+    request: OffsetCommitRequest,
+    commits: &[(Uuid, i32, i64)],
+) -> Vec<i16> {
+    let topics = commits.iter().map(|(_, partition, offset)| {
+        let partition = OffsetCommitRequestPartition::default()
+            .with_partition_index(*partition)
+            .with_committed_offset(*offset)
+            .with_committed_leader_epoch(1)
+            .with_committed_metadata(Some(words("by id")));
+        OffsetCommitRequestTopic::default().with_partitions(vec![partition])
+    });
+    let ids: Vec<Uuid> = commits.iter().map(|(id, ..)| *id).collect();
+    let body = topic_ids::encode_commit(&request.with_topics(topics.collect()), &ids);
+    raw.send_frame(&frame_of(8, 10, true, 5, &body));
+    let (_, response) = raw.receive_response::<OffsetCommitRequest>(10);
+    let told = response.topics.iter().zip(commits).map(|(topic, asked)| {
+        let partition = &topic.partitions[0];
+        assert_eq!(
+            (topic.topic_id, partition.partition_index),
+            (asked.0, asked.1)
+        );
+        partition.error_code
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), commits.len());
+    told
+}
+
+/// Topic id, partition, offset, error code.
+type ById = Vec<(Uuid, i32, i64, i16)>;
+
+/// A group, and topic ids and partitions.
+type AskedById<'a> = (&'a str, Option<&'a [(Uuid, i32)]>);
+
+/// Fetches in version 10, all of it where topics are `None`: the error of each group, or
+/// what is found.
+fn fetch_by_id(raw: &mut Raw, asked: &[AskedById<'_>]) -> Vec<Result<ById, i16>> {
+    let groups = asked.iter().map(|(group_id, topics)| {
+        let topics = topics.map(|topics| {
+            let topics = topics.iter().map(|(_, partition)| {
+                OffsetFetchRequestTopics::default().with_partition_indexes(vec![*partition])
+            });
+            topics.collect()
+        });
+        OffsetFetchRequestGroup::default()
+            .with_group_id(group(group_id))
+            .with_topics(topics)
+    });
+    let request = OffsetFetchRequest::default().with_groups(groups.collect());
+    let ids = asked.iter().filter_map(|(_, topics)| *topics);
+    let ids: Vec<Uuid> = ids.flatten().map(|(id, _)| *id).collect();
+    let body = topic_ids::encode_fetch(&request, &ids);
+    raw.send_frame(&frame_of(9, 10, true, 6, &body));
+    let (_, response) = raw.receive_response::<OffsetFetchRequest>(10);
+    let groups = response.groups.iter().zip(asked).map(|(found, asked)| {
+        assert_eq!(&**found.group_id, asked.0);
+        if found.error_code != code::NONE {
+            return Err(found.error_code);
+        }
+        let topics = found.topics.iter().flat_map(|topic| {
+            let id = topic.topic_id;
+            let partitions = topic.partitions.iter();
+            partitions.map(move |p| (id, p.partition_index, p.committed_offset, p.error_code))
+        });
+        Ok(topics.collect())
+    });
+    groups.collect()
+}
+
+fn topic_id(env: &Env, topic: &str) -> Uuid {
+    let id = format!("SELECT topic_id FROM kafka.topics WHERE topic = '{topic}'");
+    env.sql().value(&id).parse().unwrap()
+}
+
+fn nobody(group_id: &str) -> OffsetCommitRequest {
+    OffsetCommitRequest::default().with_group_id(group(group_id))
+}
+
+#[test]
+fn offsets_are_committed_and_fetched_by_topic_id() {
+    let env = Env::shared();
+    let mut raw = env.raw();
+    let ids = ["by-id", "by-id-too"].map(|topic| {
+        env.create_topic(topic, 2);
+        topic_id(&env, topic)
+    });
+    let stranger = Uuid::from_u128(5);
+    let commits = [
+        (ids[0], 1, 11),
+        (stranger, 0, 1),
+        (ids[1], 0, 20),
+        (ids[1], 2, 1),
+        (Uuid::nil(), 0, 1),
+    ];
+    assert_eq!(
+        commit_by_id(&mut raw, nobody("ids"), &commits),
+        [
+            code::NONE,
+            code::UNKNOWN_TOPIC_ID,
+            code::NONE,
+            code::UNKNOWN_TOPIC_OR_PARTITION,
+            code::UNKNOWN_TOPIC_ID
+        ]
+    );
+    // Names and ids lead to the same offsets.
+    let named = [("by-id", 0, 10, None)];
+    assert_eq!(commit(&mut raw, 9, "ids-by-name", &named), [code::NONE]);
+    let mut all = fetch(&mut raw, 9, "ids", None);
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            found("by-id", 1, 11, "by id"),
+            found("by-id-too", 0, 20, "by id")
+        ]
+    );
+    let first = [(ids[1], 0), (ids[0], 1), (ids[0], 0), (stranger, 3)];
+    let second = [(ids[0], 0), (ids[0], 7)];
+    let groups: [AskedById<'_>; 5] = [
+        ("ids", Some(&first)),
+        ("a\0b", Some(&second)),
+        ("ids-by-name", None),
+        ("ids-by-name", Some(&second)),
+        ("no-such-group", None),
+    ];
+    assert_eq!(
+        fetch_by_id(&mut raw, &groups),
+        [
+            Ok(vec![
+                (ids[1], 0, 20, code::NONE),
+                (ids[0], 1, 11, code::NONE),
+                (ids[0], 0, -1, code::NONE),
+                (stranger, 3, -1, code::UNKNOWN_TOPIC_ID),
+            ]),
+            Err(code::INVALID_GROUP_ID),
+            Ok(vec![(ids[0], 0, 10, code::NONE)]),
+            Ok(vec![
+                (ids[0], 0, 10, code::NONE),
+                (ids[0], 7, -1, code::NONE)
+            ]),
+            Ok(vec![]),
+        ]
+    );
+}
+
+#[test]
+fn a_topic_made_anew_has_nothing_committed_by_its_old_id() {
+    let env = Env::shared();
+    let mut raw = env.raw();
+    env.create_topic("made-anew", 1);
+    let old = topic_id(&env, "made-anew");
+    let group_id = "anew";
+    assert_eq!(
+        commit_by_id(&mut raw, nobody(group_id), &[(old, 0, 3)]),
+        [0]
+    );
+    env.sql().run("SELECT kafka.delete_topic('made-anew')");
+    env.create_topic("made-anew", 1);
+    let new = topic_id(&env, "made-anew");
+    let unknown = code::UNKNOWN_TOPIC_ID;
+    let commits = [(old, 0, 4), (new, 0, 1)];
+    assert_eq!(
+        commit_by_id(&mut raw, nobody(group_id), &commits),
+        [unknown, 0]
+    );
+    let asked = [(old, 0), (new, 0)];
+    assert_eq!(
+        fetch_by_id(&mut raw, &[(group_id, Some(&asked)), (group_id, None)]),
+        [
+            Ok(vec![(old, 0, -1, unknown), (new, 0, 1, code::NONE)]),
+            Ok(vec![(new, 0, 1, code::NONE)]),
+        ]
+    );
+}
+
 #[test]
 fn groups_do_not_share_offsets() {
     let env = Env::shared();
@@ -212,6 +392,10 @@ fn who_is_no_member_may_not_commit_as_one() {
     ));
     assert_eq!(code_of("no-such-group", "m\0"), code::UNKNOWN_MEMBER_ID);
     assert_eq!(code_of("a\0b", "m"), code::INVALID_GROUP_ID);
+    // Each partition is told, whatever its topic is.
+    let commits = [(topic_id(&env, "member"), 0, 1), (Uuid::from_u128(5), 0, 1)];
+    let told = commit_by_id(&mut raw, request("no-such-group", "m\0"), &commits);
+    assert_eq!(told, [code::UNKNOWN_MEMBER_ID; 2]);
 }
 
 #[test]
