@@ -17,7 +17,7 @@ SELECT idx, error_code, error_message FROM kafka.commit_offsets('reader', ARRAY[
 SELECT idx, error_code, error_message FROM kafka.commit_offsets('reader', ARRAY['offsets'], ARRAY[0], ARRAY[7]::int8[], metadata => ARRAY[repeat('x', 4097)]);
 SELECT idx, error_code, error_message FROM kafka.commit_offsets('reader', ARRAY[NULL], ARRAY[0], ARRAY[7]::int8[], topic_ids => ARRAY['00000000-0000-0000-0000-000000000001']::uuid[]);
 SELECT idx, error_code, topic, partition, "offset", leader_epoch, metadata FROM kafka.committed_offsets('reader');
-SELECT idx, error_code, topic, partition, "offset", metadata FROM kafka.committed_offsets('reader', ARRAY['offsets', 'offsets', 'nothing'], ARRAY[1, 7, 0]);
+SELECT idx, error_code, topic, partition, "offset", metadata FROM kafka.committed_offsets('reader', ARRAY['offsets', 'offsets', 'nothing', 'offsets'], ARRAY[1, 7, 0, 1]);
 SELECT c.idx, c.error_code, c.topic, c."offset" FROM kafka.topics AS t, kafka.committed_offsets('reader', topic_ids => ARRAY[t.topic_id, '00000000-0000-0000-0000-000000000001'], partitions => ARRAY[0, 0]) AS c WHERE t.topic = 'offsets';
 SELECT count(*) FROM kafka.committed_offsets('nobody');
 -- Errors of a single commit are raised.

@@ -206,7 +206,7 @@ fn committed_offsets(
     if let Some(group) = group::read(group_id) {
         ok(group.check_fetch(member_id, member_epoch));
     }
-    let mut found = offset::all(group_id);
+    let found = offset::all(group_id);
     if topics.is_none() && topic_ids.is_none() {
         let rows: Vec<_> = (1..)
             .zip(found)
@@ -231,8 +231,8 @@ fn committed_offsets(
                         TopicRef::Id(id) => c.topic_id.as_bytes() == id,
                     }
             };
-            match found.iter().position(is_it) {
-                Some(position) => committed_row(i as i32 + 1, found.swap_remove(position)),
+            match found.iter().find(|committed| is_it(committed)) {
+                Some(committed) => committed_row(i as i32 + 1, committed.clone()),
                 None => nothing_committed(i as i32 + 1, &wanted, partitions[i]),
             }
         })

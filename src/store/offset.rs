@@ -15,6 +15,7 @@ pub(crate) struct NewOffset<'a> {
 }
 
 /// An offset as it is stored.
+#[derive(Clone)]
 pub(crate) struct Committed {
     pub(crate) topic: String,
     pub(crate) topic_id: pgrx::Uuid,

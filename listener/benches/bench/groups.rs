@@ -25,7 +25,7 @@ use crate::{Bench, header, row};
 const GROUPS: usize = 200;
 const MEMBERS: usize = 5;
 const INTERVAL: Duration = Duration::from_secs(3);
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     println!(

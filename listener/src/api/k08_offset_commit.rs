@@ -121,6 +121,11 @@ async fn commit(
         return Err(code::INVALID_GROUP_ID);
     }
     first_error([check_member(call.member_id, call.group_instance_id)])?;
+    // PostgreSQL's text holds no NUL.
+    let mut metadata = call.commits.iter().filter_map(|commit| commit.metadata);
+    if !metadata.all(is_text) {
+        return Err(code::INVALID_REQUEST);
+    }
     if call.commits.is_empty() {
         return Ok(Vec::new());
     }
