@@ -64,6 +64,7 @@ fn aiokafka_members_come_and_go() {
 #[test]
 fn java_members_come_and_go() {
     let assignors = [
+        "default",
         "range",
         "roundrobin",
         "sticky",

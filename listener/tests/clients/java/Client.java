@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Random;
@@ -47,6 +48,7 @@ import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidReplicaAssignmentException;
@@ -93,6 +95,7 @@ public final class Client {
             case "auto_create" -> autoCreate(args[2]);
             case "recreate" -> recreate(args[2]);
             case "unsupported" -> unsupported(args[2], args[3]);
+            case "offsets" -> offsets(args[2], args[3]);
             case "group" -> group(args[2], args[3], args[4], Integer.parseInt(args[5]), Integer.parseInt(args[6]));
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -203,7 +206,7 @@ public final class Client {
     }
 
     private static void same(Object found, Object expected, String what) {
-        if (!expected.equals(found)) {
+        if (!Objects.equals(expected, found)) {
             throw new AssertionError(what + ": expected " + expected + ", found " + found);
         }
     }
@@ -642,41 +645,9 @@ public final class Client {
                     return "initialized";
                 }
             };
-            case "subscribe" -> () -> {
-                try (var consumer = consumer("group.id", "g")) {
-                    consumer.subscribe(List.of(topic));
-                    for (int i = 0; i < 20; i++) {
-                        consumer.poll(Duration.ofSeconds(1));
-                    }
-                    return "subscribed";
-                }
-            };
-            case "subscribe_new_protocol" -> () -> {
-                try (var consumer = consumer("group.id", "g", "group.protocol", "consumer")) {
-                    consumer.subscribe(List.of(topic));
-                    for (int i = 0; i < 20; i++) {
-                        consumer.poll(Duration.ofSeconds(1));
-                    }
-                    return "subscribed";
-                }
-            };
-            case "commit" -> () -> {
-                try (var consumer = consumer("group.id", "g")) {
-                    assignAll(consumer, topic);
-                    consumer.seekToBeginning(consumer.assignment());
-                    consumer.poll(Duration.ofSeconds(1));
-                    consumer.commitSync(Duration.ofSeconds(20));
-                    return "committed";
-                }
-            };
             case "describe_configs" -> () -> {
                 try (var admin = newAdmin()) {
                     return admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.TOPIC, topic))).all().get();
-                }
-            };
-            case "list_groups" -> () -> {
-                try (var admin = newAdmin()) {
-                    return admin.listGroups().all().get();
                 }
             };
             case "describe_acls" -> () -> {
@@ -701,7 +672,50 @@ public final class Client {
         System.out.println(outcome.replace('\n', ' '));
     }
 
-    // One member of a group
+    // Groups
+
+    /** Offsets of a group without members: by a consumer that assigns itself, and by an administrator. */
+    private static void offsets(String topic, String group) throws Exception {
+        var first = new TopicPartition(topic, 0);
+        var second = new TopicPartition(topic, 1);
+        try (var producer = producer()) {
+            for (int i = 0; i < 10; i++) {
+                producer.send(new ProducerRecord<>(topic, i % 2, null, utf8(i))).get();
+            }
+        }
+        try (var consumer = consumer("group.id", group, "auto.offset.reset", "earliest")) {
+            consumer.assign(List.of(first, second));
+            same(consumer.committed(Set.of(first)).get(first), null, "committed at first");
+            consumer.commitSync(Map.of(first, new OffsetAndMetadata(2, Optional.of(0), "met\u00e4data")));
+        }
+        try (var consumer = consumer("group.id", group, "auto.offset.reset", "earliest")) {
+            consumer.assign(List.of(first, second));
+            same(consumer.position(first), 2L, "position where something is committed");
+            same(consumer.position(second), 0L, "position where nothing is");
+            var committed = consumer.committed(Set.of(first, second));
+            same(committed.get(first).offset(), 2L, "committed");
+            same(committed.get(first).metadata(), "met\u00e4data", "metadata");
+            same(committed.get(second), null, "nothing committed");
+        }
+        try (var admin = newAdmin()) {
+            var listed = admin.listGroups().all().get().stream().filter(each -> each.groupId().equals(group)).toList();
+            same(listed.size(), 1, "groups of that name");
+            same(listed.get(0).groupState().get().toString(), "Empty", "its state");
+
+            admin.alterConsumerGroupOffsets(group, Map.of(second, new OffsetAndMetadata(3))).all().get();
+            var missing = new TopicPartition(topic, 9);
+            fails(UnknownTopicOrPartitionException.class, "",
+                () -> admin.alterConsumerGroupOffsets(group, Map.of(missing, new OffsetAndMetadata(1))).all().get());
+            same(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().keySet(),
+                Set.of(first, second), "partitions with offsets");
+            admin.deleteConsumerGroupOffsets(group, Set.of(first)).all().get();
+            same(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(),
+                Map.of(second, new OffsetAndMetadata(3)), "offsets left");
+            admin.deleteConsumerGroups(List.of(group)).all().get();
+            fails(GroupIdNotFoundException.class, "", () -> admin.deleteConsumerGroups(List.of(group)).all().get());
+            same(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(), Map.of(), "offsets of no group");
+        }
+    }
 
     private static final long COMMIT_INTERVAL_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
 
@@ -711,7 +725,7 @@ public final class Client {
         "sticky", StickyAssignor.class,
         "cooperative-sticky", CooperativeStickyAssignor.class);
 
-    /** Until standard input ends: a line for each thing that happens to the member. */
+    /** One member, until standard input ends: a line for each thing that happens to it. */
     private static void group(String topic, String group, String assignor, int session, int heartbeat) {
         AtomicBoolean leaving = new AtomicBoolean();
         Thread input = new Thread(() -> {
@@ -766,10 +780,11 @@ public final class Client {
         if (assignor.equals("consumer")) {
             settings.addAll(List.of("group.protocol", "consumer"));
         } else {
-            settings.addAll(List.of(
-                "partition.assignment.strategy", ASSIGNORS.get(assignor).getName(),
-                "session.timeout.ms", session,
-                "heartbeat.interval.ms", heartbeat));
+            settings.addAll(List.of("session.timeout.ms", session, "heartbeat.interval.ms", heartbeat));
+            // By default it offers range and cooperative-sticky.
+            if (!assignor.equals("default")) {
+                settings.addAll(List.of("partition.assignment.strategy", ASSIGNORS.get(assignor).getName()));
+            }
         }
         return consumer(settings.toArray());
     }
