@@ -1,5 +1,5 @@
 //! Apache Kafka's `kafka-consumer-groups`. What it is expected to print is what it prints
-//! of Apache Kafka 4.3.1.
+//! of Apache Kafka 4.3.1, but for what the server says of an unknown group in its own words.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -287,7 +287,7 @@ fn delete(group: &mut Group) {
     group.refuses(&["--delete"], gone);
     group.refuses(
         &["--describe"],
-        "GroupIdNotFoundException: Group the-group not found.",
+        "GroupIdNotFoundException: unknown group \"the-group\"",
     );
 }
 
