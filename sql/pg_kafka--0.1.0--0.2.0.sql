@@ -45,6 +45,7 @@ CREATE TABLE kafka_log.group_members (
     pending_revocation jsonb,
     target jsonb,
     revoke_deadline int8,
+    rejoin_deadline int8,
     PRIMARY KEY (group_id, member_id)
 ) WITH (fillfactor = 50);
 
@@ -408,7 +409,7 @@ COMMENT ON COLUMN kafka_log.group_members.group_instance_id IS 'Name of a static
 COMMENT ON COLUMN kafka_log.group_members.client_id IS 'What the client calls itself.';
 COMMENT ON COLUMN kafka_log.group_members.client_host IS 'Where it connects from.';
 COMMENT ON COLUMN kafka_log.group_members.phase IS 'Pending: only an id; Waiting: is to join or sync; Joined, Synced: has done so. Classic protocol only.';
-COMMENT ON COLUMN kafka_log.group_members.protocol_names IS 'Protocols that the member offers, the preferred one first.';
+COMMENT ON COLUMN kafka_log.group_members.protocol_names IS 'Protocols that the member offers, the preferred one first; null where it speaks the consumer protocol.';
 COMMENT ON COLUMN kafka_log.group_members.protocol_metadata IS 'Metadata of each protocol.';
 COMMENT ON COLUMN kafka_log.group_members.assignment IS 'What the leader assigned, as bytes of the protocol.';
 COMMENT ON COLUMN kafka_log.group_members.member_epoch IS 'Epoch that the member has been told (KIP-848).';
@@ -422,6 +423,7 @@ COMMENT ON COLUMN kafka_log.group_members.assigned IS 'Partitions by topic id th
 COMMENT ON COLUMN kafka_log.group_members.pending_revocation IS 'Partitions by topic id that it is to give up.';
 COMMENT ON COLUMN kafka_log.group_members.target IS 'Partitions by topic id that it is to have in the end.';
 COMMENT ON COLUMN kafka_log.group_members.revoke_deadline IS 'When it must have given them up, in milliseconds since the epoch.';
+COMMENT ON COLUMN kafka_log.group_members.rejoin_deadline IS 'When a member of a consumer group that speaks the classic protocol must have joined again, or synced, in milliseconds since the epoch.';
 
 COMMENT ON TABLE kafka_log.consumer_offsets IS 'Committed offsets, one row per group and partition.';
 COMMENT ON COLUMN kafka_log.consumer_offsets.group_id IS 'The group.';

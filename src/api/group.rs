@@ -270,16 +270,13 @@ impl Said {
     /// Fills in what was left out: a member that asks again goes on as it joined, a new
     /// one gets the defaults.
     fn complete(self, join: &mut Join, group: &Group) -> Result<(), KafkaError> {
-        let known = match group {
-            Group::Classic(classic) => classic.members.get(&join.member_id),
-            Group::Consumer(_) => None,
-        };
+        let known = Known::find(group, &join.member_id);
         join.protocols = match (self.protocols, self.topics, known) {
             (Some(protocols), _, _) => protocols,
             (None, Some(topics), _) => {
                 sql_protocols(&topics, &TopicPartitions::new(), NO_GENERATION)
             }
-            (None, None, Some(member)) => member.protocols.clone(),
+            (None, None, Some(member)) => member.protocols.to_vec(),
             (None, None, None) if join.member_id.is_empty() => {
                 return Err(KafkaError::InvalidRequest {
                     reason: "a member needs topics, or protocols with their metadata".to_owned(),
@@ -290,21 +287,59 @@ impl Said {
         };
         if let Some(member) = known {
             if !self.client {
-                join.client_id.clone_from(&member.client_id);
-                join.client_host.clone_from(&member.client_host);
+                member.client_id.clone_into(&mut join.client_id);
+                member.client_host.clone_into(&mut join.client_host);
             }
             join.session_timeout_ms = member.session_timeout_ms;
             join.rebalance_timeout_ms = member.rebalance_timeout_ms;
             join.group_instance_id = join
                 .group_instance_id
                 .take()
-                .or_else(|| member.group_instance_id.clone());
+                .or_else(|| member.group_instance_id.map(str::to_owned));
         }
         join.session_timeout_ms = self.session_timeout_ms.unwrap_or(join.session_timeout_ms);
         join.rebalance_timeout_ms = self
             .rebalance_timeout_ms
             .unwrap_or(join.rebalance_timeout_ms);
         Ok(())
+    }
+}
+
+/// A member as it has joined by the classic protocol.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    client_id: &'a str,
+    client_host: &'a str,
+    group_instance_id: Option<&'a str>,
+    session_timeout_ms: i32,
+    rebalance_timeout_ms: i32,
+    protocols: &'a [(String, Vec<u8>)],
+}
+
+impl<'a> Known<'a> {
+    fn find(group: &'a Group, member_id: &str) -> Option<Self> {
+        match group {
+            Group::Classic(group) => group.members.get(member_id).map(|member| Self {
+                client_id: &member.client_id,
+                client_host: &member.client_host,
+                group_instance_id: member.group_instance_id.as_deref(),
+                session_timeout_ms: member.session_timeout_ms,
+                rebalance_timeout_ms: member.rebalance_timeout_ms,
+                protocols: &member.protocols,
+            }),
+            Group::Consumer(group) => {
+                let member = group.members.get(member_id)?;
+                let classic = member.classic.as_ref()?;
+                Some(Self {
+                    client_id: &member.client_id,
+                    client_host: &member.client_host,
+                    group_instance_id: member.instance_id.as_deref(),
+                    session_timeout_ms: classic.session_timeout_ms,
+                    rebalance_timeout_ms: member.rebalance_timeout_ms,
+                    protocols: &classic.protocols,
+                })
+            }
+        }
     }
 }
 
@@ -537,7 +572,8 @@ fn sync_row(group_id: &str, request: Sync, assignments: Option<Vec<(String, Vec<
     let state = group.as_ref().map(|group| group.state_name().to_owned());
     let (protocol_type, protocol_name) = match group {
         Some(Group::Classic(group)) => (group.protocol_type, group.protocol_name),
-        Some(Group::Consumer(_)) | None => (None, None),
+        Some(group @ Group::Consumer(_)) => told_protocol(&group, &member_id),
+        None => (None, None),
     };
     let (mut assignment, mut topics, mut partitions, mut wait) = (None, None, None, None);
     match reply {
@@ -563,6 +599,13 @@ fn sync_row(group_id: &str, request: Sync, assignments: Option<Vec<(String, Vec<
         Some(version),
         next,
     )
+}
+
+/// The protocol that a member was told when it joined a group that the server assigns.
+fn told_protocol(group: &Group, member_id: &str) -> (Option<String>, Option<String>) {
+    let preferred = Known::find(group, member_id).and_then(|member| member.protocols.first());
+    let name = preferred.map(|(name, _)| name.clone());
+    (name.as_ref().map(|_| PROTOCOL_TYPE.to_owned()), name)
 }
 
 #[pg_extern(sql = false)]

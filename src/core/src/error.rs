@@ -118,6 +118,9 @@ pub enum KafkaError {
     NonEmptyGroup { group_id: String },
     #[error("unknown group {:?}", shortened(.group_id))]
     GroupIdNotFound { group_id: String },
+    /// The members of a classic group cannot be taken over into a consumer group (KIP-848).
+    #[error("group {:?} cannot become a consumer group: {reason}", shortened(.group_id))]
+    CannotUpgradeGroup { group_id: String, reason: String },
     /// The first answer to a member without an id (KIP-394).
     #[error("join again as member {member_id:?}")]
     MemberIdRequired { member_id: String },
@@ -196,7 +199,9 @@ impl KafkaError {
             Self::InvalidSessionTimeout { .. } => code::INVALID_SESSION_TIMEOUT,
             Self::RebalanceInProgress { .. } => code::REBALANCE_IN_PROGRESS,
             Self::NonEmptyGroup { .. } => code::NON_EMPTY_GROUP,
-            Self::GroupIdNotFound { .. } => code::GROUP_ID_NOT_FOUND,
+            Self::GroupIdNotFound { .. } | Self::CannotUpgradeGroup { .. } => {
+                code::GROUP_ID_NOT_FOUND
+            }
             Self::MemberIdRequired { .. } => code::MEMBER_ID_REQUIRED,
             Self::GroupMaxSizeReached { .. } => code::GROUP_MAX_SIZE_REACHED,
             Self::FencedInstanceId { .. } => code::FENCED_INSTANCE_ID,
@@ -248,6 +253,7 @@ impl KafkaError {
             | Self::RebalanceInProgress { .. }
             | Self::NonEmptyGroup { .. }
             | Self::GroupIdNotFound { .. }
+            | Self::CannotUpgradeGroup { .. }
             | Self::MemberIdRequired { .. }
             | Self::GroupMaxSizeReached { .. }
             | Self::FencedInstanceId { .. }
@@ -325,6 +331,9 @@ impl KafkaError {
             }
             Self::NonEmptyGroup { .. } => "Stop the group's members first.",
             Self::GroupIdNotFound { .. } => "See the groups in view kafka.groups.",
+            Self::CannotUpgradeGroup { .. } => {
+                "Stop the group's members first, or go on with the classic protocol."
+            }
             Self::MemberIdRequired { .. } => "Join again with this member id.",
             Self::GroupMaxSizeReached { .. } => {
                 "Stop other members, or raise pg_kafka.group_max_size."
@@ -438,6 +447,7 @@ impl KafkaError {
             | Self::RebalanceInProgress { .. }
             | Self::NonEmptyGroup { .. }
             | Self::GroupIdNotFound { .. }
+            | Self::CannotUpgradeGroup { .. }
             | Self::MemberIdRequired { .. }
             | Self::GroupMaxSizeReached { .. }
             | Self::GroupSubscribedToTopic { .. }

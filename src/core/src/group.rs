@@ -3,18 +3,20 @@
 //! [`classic`] is the protocol in which a member that leads the group assigns,
 //! [`consumer`] the one in which the server does (KIP-848). A group is plain data: a step
 //! takes it, a request and the time, and leaves it as it is to be written, so that any
-//! session can take the next one. A waiting answer is a value: whoever asked asks again
+//! session can take the next one. Members of both protocols can be in one group, which
+//! changes its own as they come and go (`migrate`). A waiting answer is a value: whoever asked asks again
 //! when the group has changed, or when the time is up.
 
 pub mod classic;
 pub mod consumer;
+mod migrate;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::KafkaError;
 use classic::{Join, JoinReply, Sync, SyncReply};
-use consumer::{ConsumerGroup, Heartbeat, HeartbeatReply};
+use consumer::{ConsumerGroup, Heartbeat, HeartbeatReply, classic_member};
 
 pub use view::{MemberView, Overview, TopicKey};
 
@@ -65,8 +67,20 @@ impl Group {
         match self {
             Self::Classic(group) => group.advance(context.now),
             Self::Consumer(group) => {
+                let epoch = group.epoch;
                 consumer::tick(group, &(context.topics)(), &context.consumer, context.now);
+                self.leave_to_classic_members(epoch, context);
             }
+        }
+    }
+
+    /// Makes a consumer group classic where all members that are left speak that protocol.
+    /// `epoch` is the one it had before somebody left.
+    fn leave_to_classic_members(&mut self, epoch: i32, context: &Context<'_>) {
+        if let Self::Consumer(group) = self
+            && let Some(classic) = migrate::downgraded(group, epoch, context)
+        {
+            *self = Self::Classic(classic);
         }
     }
 
@@ -102,7 +116,9 @@ impl Group {
         }
     }
 
-    /// See [`classic::Group::join`]. A consumer group without members becomes classic.
+    /// See [`classic::Group::join`]. A consumer group without members becomes classic, and
+    /// so does one whose last member that spoke the consumer protocol no longer does. In
+    /// others the join is answered at once, and the server assigns.
     pub fn join(&mut self, join: Join, context: &Context<'_>) -> Result<JoinReply, KafkaError> {
         self.advance(context);
         if let Self::Consumer(group) = self
@@ -112,22 +128,28 @@ impl Group {
         }
         match self {
             Self::Classic(group) => group.join(join, &context.classic, context.now),
-            Self::Consumer(group) => Err(KafkaError::InconsistentGroupProtocol {
-                group_id: group.group_id.clone(),
-                reason: "the group's members speak the consumer protocol".to_owned(),
-            }),
+            Self::Consumer(group) => match migrate::downgraded_by(&join, group, context) {
+                Some(mut group) => {
+                    let reply = group.join(join, &context.classic, context.now)?;
+                    *self = Self::Classic(group);
+                    Ok(reply)
+                }
+                None => classic_member::join(group, &join, context),
+            },
         }
     }
 
-    /// See [`classic::Group::sync`].
+    /// See [`classic::Group::sync`]. Where the server assigns nobody waits.
     pub fn sync(&mut self, sync: Sync, context: &Context<'_>) -> Result<SyncReply, KafkaError> {
+        self.advance(context);
         match self {
             Self::Classic(group) => group.sync(sync, context.now),
-            Self::Consumer(group) => Err(unknown_member(group, &sync.member_id)),
+            Self::Consumer(group) => classic_member::sync(group, &sync, context),
         }
     }
 
-    /// See [`classic::Group::heartbeat`].
+    /// See [`classic::Group::heartbeat`]. Where the server assigns, a member that has to
+    /// join again is told so.
     pub fn heartbeat(
         &mut self,
         member_id: &str,
@@ -135,37 +157,54 @@ impl Group {
         generation_id: i32,
         context: &Context<'_>,
     ) -> Result<(), KafkaError> {
+        self.advance(context);
         match self {
             Self::Classic(group) => {
                 group.heartbeat(member_id, group_instance_id, generation_id, context.now)
             }
-            Self::Consumer(group) => Err(unknown_member(group, member_id)),
+            Self::Consumer(group) => classic_member::heartbeat(
+                group,
+                member_id,
+                group_instance_id,
+                generation_id,
+                context,
+            ),
         }
     }
 
-    /// See [`consumer::heartbeat`]. A classic group without members becomes a consumer group.
+    /// See [`consumer::heartbeat`]. By a member that joins a classic group becomes a
+    /// consumer group, in which its members stay.
+    ///
+    /// # Errors
+    /// [`KafkaError::CannotUpgradeGroup`] too.
     pub fn consumer_heartbeat(
         &mut self,
         request: &Heartbeat,
         context: &Context<'_>,
     ) -> Result<HeartbeatReply, KafkaError> {
         self.advance(context);
-        if let Self::Classic(group) = self
-            && group.state == classic::State::Empty
-        {
-            *self = Self::Consumer(ConsumerGroup::new(&group.group_id));
-        }
+        let (topics, config) = ((context.topics)(), &context.consumer);
         match self {
-            Self::Classic(group) => Err(KafkaError::GroupIdNotFound {
-                group_id: group.group_id.clone(),
-            }),
-            Self::Consumer(group) => consumer::heartbeat(
-                group,
-                request,
-                &(context.topics)(),
-                &context.consumer,
-                context.now,
-            ),
+            Self::Classic(group) if request.member_epoch != consumer::JOIN_EPOCH => {
+                Err(KafkaError::GroupIdNotFound {
+                    group_id: group.group_id.clone(),
+                })
+            }
+            Self::Classic(group) => {
+                let mut group = match group.state {
+                    classic::State::Empty => ConsumerGroup::new(&group.group_id),
+                    _ => migrate::upgraded(group, context)?,
+                };
+                let reply = consumer::heartbeat(&mut group, request, &topics, config, context.now)?;
+                *self = Self::Consumer(group);
+                Ok(reply)
+            }
+            Self::Consumer(group) => {
+                let epoch = group.epoch;
+                let reply = consumer::heartbeat(group, request, &topics, config, context.now)?;
+                self.leave_to_classic_members(epoch, context);
+                Ok(reply)
+            }
         }
     }
 
@@ -177,13 +216,16 @@ impl Group {
         reason: Option<&str>,
         context: &Context<'_>,
     ) -> Result<String, KafkaError> {
+        self.advance(context);
         match self {
             Self::Classic(group) => group.leave(member_id, group_instance_id, reason, context.now),
             Self::Consumer(group) => {
                 let instance_id = group_instance_id.map(str::to_owned);
                 let named = group.members.values().find(|member| {
                     member.member_id == member_id
-                        || member_id.is_empty() && member.instance_id == instance_id
+                        || member_id.is_empty()
+                            && instance_id.is_some()
+                            && member.instance_id == instance_id
                 });
                 let member_id = named
                     .map_or(member_id, |member| &member.member_id)
@@ -194,8 +236,10 @@ impl Group {
                     instance_id,
                     ..Heartbeat::default()
                 };
-                let topics = (context.topics)();
-                consumer::heartbeat(group, &leave, &topics, &context.consumer, context.now)?;
+                if member_id.is_empty() {
+                    return Err(unknown_member(group, &member_id));
+                }
+                self.consumer_heartbeat(&leave, context)?;
                 Ok(member_id)
             }
         }
@@ -248,11 +292,8 @@ impl Group {
                 }
             }
             Self::Consumer(group) => {
-                let timeout_ms = context.consumer.session_timeout_ms;
-                if let Some(member) = group.members.get_mut(member_id)
-                    && classic::needs_touch(member.heartbeat_at, timeout_ms, context.now)
-                {
-                    member.heartbeat_at = context.now;
+                if let Some(member) = group.members.get_mut(member_id) {
+                    classic_member::touch(member, context);
                 }
             }
         }

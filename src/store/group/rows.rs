@@ -22,7 +22,7 @@ macro_rules! select {
                 m.protocol_metadata, m.assignment, g.assignment_epoch, g.metadata_hash,
                 m.member_epoch, m.previous_member_epoch, m.member_state, m.rack_id,
                 m.subscribed_topics, m.subscribed_topic_regex, m.server_assignor, m.assigned,
-                m.pending_revocation, m.target, m.revoke_deadline
+                m.pending_revocation, m.target, m.revoke_deadline, m.rejoin_deadline
              FROM kafka_log.groups AS g
              LEFT JOIN kafka_log.group_members AS m ON m.group_id OPERATOR(pg_catalog.=) g.group_id",
             $members,

@@ -130,7 +130,7 @@ impl Member {
         }
     }
 
-    fn metadata(&self, protocol: &str) -> &[u8] {
+    pub(super) fn metadata(&self, protocol: &str) -> &[u8] {
         self.protocols
             .iter()
             .find(|(name, _)| name == protocol)
@@ -152,6 +152,22 @@ pub struct Config {
     pub initial_rebalance_delay_ms: i32,
     /// How many members a group may have; ids that are only handed out do not count.
     pub max_size: i32,
+}
+
+impl Config {
+    /// # Errors
+    /// [`KafkaError::InvalidSessionTimeout`]
+    pub(super) fn check_session_timeout(&self, session_timeout_ms: i32) -> Result<(), KafkaError> {
+        let (min, max) = (self.min_session_timeout_ms, self.max_session_timeout_ms);
+        if (min..=max).contains(&session_timeout_ms) {
+            return Ok(());
+        }
+        Err(KafkaError::InvalidSessionTimeout {
+            session_timeout_ms,
+            min,
+            max,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

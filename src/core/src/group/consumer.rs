@@ -15,6 +15,7 @@
 )]
 
 mod assignor;
+pub(super) mod classic_member;
 mod heartbeat;
 mod reconcile;
 mod subscription;
@@ -73,7 +74,8 @@ pub struct Member {
     pub target: Partitions,
     /// Last heartbeat, epoch milliseconds.
     pub heartbeat_at: i64,
-    /// Until when `pending_revocation` has to be given up, epoch milliseconds.
+    /// Until when `pending_revocation` has to be given up, epoch milliseconds. Members that
+    /// speak the classic protocol have a deadline of their own.
     pub revoke_deadline: Option<i64>,
     /// Set for a member that speaks the classic protocol.
     pub classic: Option<ClassicFields>,
@@ -85,6 +87,8 @@ pub struct ClassicFields {
     pub session_timeout_ms: i32,
     /// Name and metadata of each protocol, the preferred one first.
     pub protocols: Vec<(String, Vec<u8>)>,
+    /// Until when it has to join again, or to sync, epoch milliseconds.
+    pub rejoin_deadline: Option<i64>,
 }
 
 /// Where a member stands on its way to its target.
@@ -222,17 +226,27 @@ impl ConsumerGroup {
 impl Member {
     /// When the member is fenced without another heartbeat.
     fn session_end(&self, config: &Config) -> i64 {
-        let timeout_ms = match &self.classic {
-            Some(classic) => classic.session_timeout_ms,
-            None => config.session_timeout_ms,
-        };
+        let timeout_ms = self.session_timeout_ms(config);
         self.heartbeat_at.saturating_add(i64::from(timeout_ms))
     }
 
+    /// How long it may be silent: a member that speaks the classic protocol has said so.
+    pub fn session_timeout_ms(&self, config: &Config) -> i32 {
+        match &self.classic {
+            Some(classic) => classic.session_timeout_ms,
+            None => config.session_timeout_ms,
+        }
+    }
+
     fn deadline(&self, config: &Config) -> i64 {
-        let session_end = self.session_end(config);
-        self.revoke_deadline
-            .map_or(session_end, |deadline| deadline.min(session_end))
+        let rejoin = self.classic.as_ref().and_then(|c| c.rejoin_deadline);
+        let deadlines = self.revoke_deadline.into_iter().chain(rejoin);
+        deadlines.fold(self.session_end(config), i64::min)
+    }
+
+    /// A time from now within which it has to have answered a rebalance.
+    fn rebalance_end(&self, now: i64) -> i64 {
+        now.saturating_add(i64::from(self.rebalance_timeout_ms.max(0)))
     }
 }
 
@@ -272,9 +286,12 @@ pub fn next_deadline(group: &ConsumerGroup, config: &Config) -> Option<i64> {
 pub fn restart_timers(group: &mut ConsumerGroup, now: i64) {
     for member in group.members.values_mut() {
         member.heartbeat_at = now;
-        if member.revoke_deadline.is_some() {
-            let timeout_ms = i64::from(member.rebalance_timeout_ms.max(0));
-            member.revoke_deadline = Some(now.saturating_add(timeout_ms));
+        let full = member.rebalance_end(now);
+        let rejoin = member.classic.as_mut().map(|c| &mut c.rejoin_deadline);
+        for deadline in rejoin.into_iter().chain([&mut member.revoke_deadline]) {
+            if deadline.is_some() {
+                *deadline = Some(full);
+            }
         }
     }
 }

@@ -73,6 +73,7 @@ fn examples() -> Vec<(&'static str, KafkaError)> {
         ("REBALANCE_IN_PROGRESS", E::RebalanceInProgress { group_id: group() }),
         ("NON_EMPTY_GROUP", E::NonEmptyGroup { group_id: group() }),
         ("GROUP_ID_NOT_FOUND", E::GroupIdNotFound { group_id: group() }),
+        ("GROUP_ID_NOT_FOUND", E::CannotUpgradeGroup { group_id: group(), reason: reason() }),
         ("MEMBER_ID_REQUIRED", E::MemberIdRequired { member_id: member() }),
         ("GROUP_MAX_SIZE_REACHED", E::GroupMaxSizeReached { group_id: group(), limit: 2 }),
         ("FENCED_INSTANCE_ID", E::FencedInstanceId { group_id: group(), group_instance_id: "i".to_owned(), member_id: member() }),

@@ -10,6 +10,7 @@ mod consumer_group;
 mod consumer_protocol;
 mod error;
 mod golden;
+mod group_migration;
 mod hostile;
 mod partitioner;
 mod producer;

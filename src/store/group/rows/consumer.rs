@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kafka_core::group::consumer::{self, Assigned, ConsumerGroup, Member, MemberState};
+use kafka_core::group::consumer::{
+    self, Assigned, ClassicFields, ConsumerGroup, Member, MemberState,
+};
 use kafka_core::group::{Partitions, TopicId};
 use pgrx::{JsonB, Uuid, error};
 use serde_json::{Map, Value};
@@ -47,8 +49,18 @@ pub(super) fn member(member_id: String, row: &Row) -> Member {
         pending_revocation: assigned(row.get(33)),
         target: partitions(row.get(34)),
         revoke_deadline: row.get(35),
-        classic: None,
+        classic: classic_fields(row),
     }
+}
+
+/// Only members that speak the classic protocol have protocols.
+fn classic_fields(row: &Row) -> Option<ClassicFields> {
+    let names: Vec<String> = row.get(20)?;
+    Some(ClassicFields {
+        session_timeout_ms: row.required(14),
+        protocols: names.into_iter().zip(row.byteas(21)).collect(),
+        rejoin_deadline: row.get(36),
+    })
 }
 
 pub(super) fn save_group(
@@ -91,12 +103,19 @@ pub(super) fn save_member(group_id: &str, member: &Member, config: &consumer::Co
         .iter()
         .map(String::as_str)
         .collect();
+    let classic = member.classic.as_ref();
+    let protocols = classic.map(|classic| &classic.protocols);
+    let names: Option<Vec<&str>> =
+        protocols.map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
+    let metadata: Option<Vec<&[u8]>> =
+        protocols.map(|all| all.iter().map(|(_, data)| data.as_slice()).collect());
     sql::execute(
         "INSERT INTO kafka_log.group_members (group_id, member_id, heartbeat_at, session_timeout_ms,
              rebalance_timeout_ms, group_instance_id, client_id, client_host, member_epoch,
              previous_member_epoch, member_state, rack_id, subscribed_topics, subscribed_topic_regex,
-             server_assignor, assigned, pending_revocation, target, revoke_deadline)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+             server_assignor, assigned, pending_revocation, target, revoke_deadline, protocol_names,
+             protocol_metadata, rejoin_deadline)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          ON CONFLICT (group_id, member_id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,
              session_timeout_ms = excluded.session_timeout_ms,
              rebalance_timeout_ms = excluded.rebalance_timeout_ms,
@@ -108,12 +127,14 @@ pub(super) fn save_member(group_id: &str, member: &Member, config: &consumer::Co
              subscribed_topic_regex = excluded.subscribed_topic_regex,
              server_assignor = excluded.server_assignor, assigned = excluded.assigned,
              pending_revocation = excluded.pending_revocation, target = excluded.target,
-             revoke_deadline = excluded.revoke_deadline",
+             revoke_deadline = excluded.revoke_deadline, protocol_names = excluded.protocol_names,
+             protocol_metadata = excluded.protocol_metadata,
+             rejoin_deadline = excluded.rejoin_deadline",
         &[
             param(group_id),
             param(member.member_id.as_str()),
             param(member.heartbeat_at),
-            param(config.session_timeout_ms),
+            param(member.session_timeout_ms(config)),
             param(member.rebalance_timeout_ms),
             param(member.instance_id.as_deref()),
             param(member.client_id.as_str()),
@@ -129,6 +150,9 @@ pub(super) fn save_member(group_id: &str, member: &Member, config: &consumer::Co
             param(assigned_json(&member.pending_revocation)),
             param(partitions_json(&member.target)),
             param(member.revoke_deadline),
+            param(names),
+            param(metadata),
+            param(classic.and_then(|classic| classic.rejoin_deadline)),
         ],
     );
 }

@@ -66,14 +66,7 @@ pub struct JoinedMember {
 impl Group {
     /// A member joins, or asks again about a join that had to wait.
     pub fn join(&mut self, join: Join, config: &Config, now: i64) -> Result<JoinReply, KafkaError> {
-        let (min, max) = (config.min_session_timeout_ms, config.max_session_timeout_ms);
-        if !(min..=max).contains(&join.session_timeout_ms) {
-            return Err(KafkaError::InvalidSessionTimeout {
-                session_timeout_ms: join.session_timeout_ms,
-                min,
-                max,
-            });
-        }
+        config.check_session_timeout(join.session_timeout_ms)?;
         self.advance(now);
         self.check_room(&join, config, now)?;
         self.check_protocols(&join)?;

@@ -31,7 +31,7 @@ impl Group {
     }
 
     /// Asks all members to join anew.
-    pub(super) fn rebalance(&mut self, reason: &str, now: i64) {
+    pub(in crate::group) fn rebalance(&mut self, reason: &str, now: i64) {
         for member in self.members.values_mut() {
             if self.state == State::CompletingRebalance {
                 member.assignment.clear();
@@ -126,7 +126,7 @@ impl Group {
     }
 
     /// Each member votes for the one it prefers among those that all have.
-    pub(super) fn elect_protocol(&self) -> Option<String> {
+    pub(in crate::group) fn elect_protocol(&self) -> Option<String> {
         let common = self.common_protocols();
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for (_, member) in self.joined_members() {

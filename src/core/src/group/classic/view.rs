@@ -19,7 +19,11 @@ impl Group {
             })
     }
 
-    fn subscription<'a>(&'a self, member: &'a Member) -> Option<ConsumerSubscription<'a>> {
+    /// What a consumer is subscribed to, if that can be read.
+    pub(in crate::group) fn subscription<'a>(
+        &'a self,
+        member: &'a Member,
+    ) -> Option<ConsumerSubscription<'a>> {
         // Before the first protocol is elected each says the same of the topics.
         let metadata = match self.protocol_name {
             Some(_) => self.member_metadata(member),

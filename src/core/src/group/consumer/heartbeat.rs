@@ -76,7 +76,9 @@ impl Heartbeat {
         }
         member.client_id.clone_from(&self.client_id);
         member.client_host.clone_from(&self.client_host);
-        member.classic = None;
+        if member.classic.take().is_some() && !member.pending_revocation.is_empty() {
+            member.revoke_deadline = Some(member.rebalance_end(now));
+        }
         member.heartbeat_at = now;
     }
 }
@@ -144,7 +146,7 @@ pub fn heartbeat(
     if request.member_epoch < JOIN_EPOCH {
         return leave(group, request, member_id, topics);
     }
-    check_size(group, request, member_id, config)?;
+    check_size(group, member_id, request.instance_id.as_deref(), config)?;
     let (mut member, replaced) = find_or_join(group, request, member_id)?;
     let before = member.clone();
     request.update(&mut member, now);
@@ -152,25 +154,15 @@ pub fn heartbeat(
     if let Some(replaced) = replaced {
         group.members.remove(&replaced);
     }
-    let subscription_changed = member.subscribed_topics != before.subscribed_topics
-        || member.subscribed_regex != before.subscribed_regex;
-    group.members.insert(member_id.to_owned(), member);
-
-    let subscriptions = Subscriptions::resolve(group.members.values(), topics);
-    let metadata_hash = subscriptions.metadata_hash(group.members.values());
-    if group.epoch == 0 || subscription_changed || metadata_hash != group.metadata_hash {
-        group.bump_epoch(metadata_hash);
-    }
-    if group.epoch > group.assignment_epoch {
-        update_targets(group, &subscriptions, topics, config);
-    }
-    let subscribed = group
-        .members
-        .get(member_id)
-        .map(|member| subscriptions.topic_ids_of(member))
-        .unwrap_or_default();
-    let owned = request.owned.as_ref();
-    reconcile::reconcile(group, member_id, owned, &subscribed, now);
+    lead_on(
+        group,
+        member,
+        &before,
+        request.owned.as_ref(),
+        topics,
+        config,
+        now,
+    );
 
     let member = group
         .members
@@ -183,6 +175,38 @@ pub fn heartbeat(
         heartbeat_interval_ms: config.heartbeat_interval_ms,
         assignment: answer_assignment.then(|| partitions_of(&member.assigned)),
     })
+}
+
+/// Writes a member that has said something of itself, raises the group's epoch and computes
+/// targets where that calls for it, and takes the member a step towards its own.
+pub(super) fn lead_on(
+    group: &mut ConsumerGroup,
+    member: Member,
+    before: &Member,
+    owned: Option<&Partitions>,
+    topics: &Topics,
+    config: &Config,
+    now: i64,
+) {
+    let subscription_changed = member.subscribed_topics != before.subscribed_topics
+        || member.subscribed_regex != before.subscribed_regex;
+    let member_id = member.member_id.clone();
+    group.members.insert(member_id.clone(), member);
+
+    let subscriptions = Subscriptions::resolve(group.members.values(), topics);
+    let metadata_hash = subscriptions.metadata_hash(group.members.values());
+    if group.epoch == 0 || subscription_changed || metadata_hash != group.metadata_hash {
+        group.bump_epoch(metadata_hash);
+    }
+    if group.epoch > group.assignment_epoch {
+        update_targets(group, &subscriptions, topics, config);
+    }
+    let subscribed = group
+        .members
+        .get(&member_id)
+        .map(|member| subscriptions.topic_ids_of(member))
+        .unwrap_or_default();
+    reconcile::reconcile(group, &member_id, owned, &subscribed, now);
 }
 
 /// What can be said of a request by itself. Returns the member id to use.
@@ -243,13 +267,12 @@ fn check_request<'r>(group: &ConsumerGroup, request: &'r Heartbeat) -> Result<&'
 }
 
 /// A static member that takes its place again needs no room.
-fn check_size(
+pub(super) fn check_size(
     group: &ConsumerGroup,
-    request: &Heartbeat,
     member_id: &str,
+    instance_id: Option<&str>,
     config: &Config,
 ) -> Result<(), KafkaError> {
-    let instance_id = request.instance_id.as_deref();
     let known = group.members.contains_key(member_id)
         || instance_id.is_some_and(|id| group.static_member(id).is_some());
     if !known && group.members.len() as i64 >= i64::from(config.max_size) {
@@ -289,12 +312,12 @@ fn find_or_join(
             )),
         };
     }
-    let member = existing(group, request, member_id)?;
+    let member = existing(group, member_id, request.instance_id.as_deref())?;
     check_epoch(group, member, request)?;
     Ok((member.clone(), None))
 }
 
-fn new_member(member_id: &str) -> Member {
+pub(super) fn new_member(member_id: &str) -> Member {
     Member {
         member_id: member_id.to_owned(),
         ..Member::default()
@@ -319,21 +342,26 @@ fn take_over(
             reason: "the member id belongs to another member of the group".to_owned(),
         });
     }
-    Ok(Member {
+    Ok(successor(holder, member_id))
+}
+
+/// A member that takes the place of another has what that had, and begins anew.
+pub(super) fn successor(holder: &Member, member_id: &str) -> Member {
+    Member {
         member_id: member_id.to_owned(),
         epoch: 0,
         previous_epoch: 0,
         ..holder.clone()
-    })
+    }
 }
 
-/// The member that the request names, by instance id if it has one.
-fn existing<'g>(
+/// The member that a request names, by instance id if it has one.
+pub(super) fn existing<'g>(
     group: &'g ConsumerGroup,
-    request: &Heartbeat,
     member_id: &str,
+    instance_id: Option<&str>,
 ) -> Result<&'g Member, KafkaError> {
-    let Some(instance_id) = &request.instance_id else {
+    let Some(instance_id) = instance_id else {
         return group
             .members
             .get(member_id)
@@ -345,7 +373,7 @@ fn existing<'g>(
     if member.member_id != member_id {
         return Err(KafkaError::FencedInstanceId {
             group_id: group.group_id.clone(),
-            group_instance_id: instance_id.clone(),
+            group_instance_id: instance_id.to_owned(),
             member_id: member_id.to_owned(),
         });
     }
@@ -396,7 +424,7 @@ fn leave(
             group_id: group.group_id.clone(),
         });
     }
-    existing(group, request, member_id)?;
+    existing(group, member_id, request.instance_id.as_deref())?;
     if request.member_epoch == LEAVE_EPOCH {
         group.members.remove(member_id);
         let metadata_hash = group.hash_of(topics);

@@ -122,7 +122,12 @@ fn owns_any(owned: Option<&Partitions>, partitions: &Assigned) -> bool {
     })
 }
 
-fn held_by_other(group: &ConsumerGroup, member: &Member, topic: &TopicId, partition: i32) -> bool {
+pub(super) fn held_by_other(
+    group: &ConsumerGroup,
+    member: &Member,
+    topic: &TopicId,
+    partition: i32,
+) -> bool {
     group.members.values().any(|other| {
         other.member_id != member.member_id
             && (holds(&other.assigned, topic, partition)
