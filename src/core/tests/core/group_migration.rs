@@ -3,6 +3,7 @@
 
 mod downgrade;
 mod hosting;
+mod simulation;
 mod upgrade;
 
 use std::collections::BTreeMap;
