@@ -35,56 +35,43 @@ pub(super) fn upgraded(
     group: &classic::Group,
     context: &Context<'_>,
 ) -> Result<ConsumerGroup, KafkaError> {
-    let refused = |reason: String| KafkaError::CannotUpgradeGroup {
-        group_id: group.group_id.clone(),
-        reason,
-    };
     if !group.has_consumers() {
         let found = group.protocol_type.as_deref().unwrap_or_default();
         let reason = format!("its protocol type is {found:?}, not {PROTOCOL_TYPE:?}");
-        return Err(refused(reason));
+        return Err(refused(group, reason));
     }
     let limit = usize::try_from(context.consumer.max_size).unwrap_or(0);
     if group.joined_members().count() > limit {
-        return Err(refused(format!("it has more than {limit} members")));
+        let reason = format!("it has more than {limit} members");
+        return Err(refused(group, reason));
     }
     let topics = (context.topics)();
+    let epoch = group.generation_id;
     let mut next = ConsumerGroup {
-        epoch: group.generation_id,
-        assignment_epoch: group.generation_id,
+        epoch,
+        assignment_epoch: epoch,
         ..ConsumerGroup::new(&group.group_id)
     };
     let mut taken = BTreeSet::new();
     let mut claims = Vec::new();
     for (id, member) in group.joined_members() {
-        let unreadable = |what: &str| refused(format!("the {what} of member {id:?} is unreadable"));
-        let subscription = group
-            .subscription(member)
-            .ok_or_else(|| unreadable("subscription"))?;
-        let assigned = if member.assignment.is_empty() {
-            Partitions::new()
-        } else {
-            let assignment = ConsumerAssignment::decode(&member.assignment)
-                .map_err(|_| unreadable("assignment"))?;
-            if assignment.user_data.is_some_and(|data| !data.is_empty()) {
-                let reason = "its assignor gives members data of its own";
-                return Err(refused(reason.to_owned()));
-            }
-            by_id(&assignment.assigned_partitions, &topics)
-        };
+        let subscription = group.subscription(member).ok_or_else(|| {
+            let reason = format!("the subscription of member {id:?} is unreadable");
+            refused(group, reason)
+        })?;
         claims.push((id, by_id(&subscription.owned_partitions, &topics)));
-        let member = taken_over(id, member, subscription, group.generation_id);
-        let assigned = take(assigned, &mut taken, group.generation_id);
+        let assigned = by_id(&assigned(group, id, member)?, &topics);
+        let assigned = take(assigned, &mut taken, epoch);
         let member = Member {
             target: partitions_of(&assigned),
             assigned,
-            ..member
+            ..taken_over(id, member, subscription, epoch)
         };
         next.members.insert(id.clone(), member);
     }
     // What a member has not got again it may not have given up yet (KIP-429).
     for (id, owned) in claims {
-        let pending = take(owned, &mut taken, group.generation_id);
+        let pending = take(owned, &mut taken, epoch);
         if let Some(member) = next.members.get_mut(id)
             && !pending.is_empty()
         {
@@ -93,6 +80,33 @@ pub(super) fn upgraded(
         }
     }
     Ok(next)
+}
+
+fn refused(group: &classic::Group, reason: String) -> KafkaError {
+    KafkaError::CannotUpgradeGroup {
+        group_id: group.group_id.clone(),
+        reason,
+    }
+}
+
+/// What the leader last gave a member: nothing where it has never synced.
+fn assigned(
+    group: &classic::Group,
+    member_id: &str,
+    member: &classic::Member,
+) -> Result<TopicPartitions, KafkaError> {
+    if member.assignment.is_empty() {
+        return Ok(TopicPartitions::new());
+    }
+    let assignment = ConsumerAssignment::decode(&member.assignment).map_err(|_| {
+        let reason = format!("the assignment of member {member_id:?} is unreadable");
+        refused(group, reason)
+    })?;
+    if assignment.user_data.is_some_and(|data| !data.is_empty()) {
+        let reason = "its assignor gives members data of its own";
+        return Err(refused(group, reason.to_owned()));
+    }
+    Ok(assignment.assigned_partitions)
 }
 
 fn taken_over(
