@@ -74,6 +74,12 @@ fn java_members_come_and_go() {
     programs_come_and_go(languages::java("128m"), &assignors);
 }
 
+/// The group changes its protocol as they come and go (KIP-848).
+#[test]
+fn java_members_of_both_protocols_come_and_go() {
+    with_java(|java| members_come_and_go(&[Kind::programs(java, &["range", "consumer"])]));
+}
+
 #[test]
 fn franz_members_come_and_go() {
     let assignors = ["range", "cooperative-sticky", "consumer"];

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -35,11 +36,19 @@ pub(crate) fn times() -> [String; 2] {
 impl Kind {
     /// A client program's `group` command.
     pub(crate) fn program(client: &Client, assignor: &'static str) -> Self {
+        Self::programs(client, &[assignor])
+    }
+
+    /// The same where the members take the assignors in turn.
+    pub(crate) fn programs(client: &Client, assignors: &[&'static str]) -> Self {
         let client = client.clone();
+        let turns = assignors.to_vec();
+        let turn = AtomicUsize::new(0);
         Kind {
-            name: format!("{}-{assignor}", client.name),
+            name: format!("{}-{}", client.name, assignors.join("-and-")),
             command: Box::new(move |address, topic, group| {
                 let [session, heartbeat] = times();
+                let assignor = turns[turn.fetch_add(1, Ordering::Relaxed) % turns.len()];
                 let arguments = [topic, group, assignor, &session, &heartbeat];
                 client.command_at(address, "group", &arguments)
             }),
