@@ -71,7 +71,7 @@ fn consumer_group_heartbeat(
         client_id,
         client_host,
         rebalance_timeout_ms: rebalance_timeout_ms
-            .or(joins.then_some(super::REBALANCE_TIMEOUT_MS))
+            .or(joins.then_some(super::join::REBALANCE_TIMEOUT_MS))
             .filter(|ms| *ms >= 0),
         subscribed_topics: topics,
         subscribed_regex: text(subscribed_topic_regex),
