@@ -386,3 +386,35 @@ fn note_heartbeat_times(group_ids: &[&str], member_ids: &[&str], now: i64) {
         &[param(group_ids.to_vec()), param(member_ids.to_vec()), param(now)],
     );
 }
+
+/// Client id and host of a member: as given, or this session's application name and address.
+pub(crate) fn client(client_id: Option<&str>, client_host: Option<&str>) -> (String, String) {
+    (
+        client_id.map_or_else(application_name, str::to_owned),
+        client_host.map_or_else(client_host_name, str::to_owned),
+    )
+}
+
+fn application_name() -> String {
+    // SAFETY: a GUC's C string, or null before it is set.
+    unsafe {
+        if pg_sys::application_name.is_null() {
+            return String::new();
+        }
+        std::ffi::CStr::from_ptr(pg_sys::application_name)
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
+/// Empty for a session over a Unix socket.
+fn client_host_name() -> String {
+    sql::query(
+        "SELECT pg_catalog.host(pg_catalog.inet_client_addr())",
+        &[],
+        |row| row.get(1),
+    )
+    .pop()
+    .flatten()
+    .unwrap_or_default()
+}

@@ -96,38 +96,6 @@ pub(crate) fn random_uuid() -> String {
     uuid.map_or_else(String::new, |uuid| uuid.to_string())
 }
 
-/// Client id and host of a member: as given, or this session's application name and address.
-pub(crate) fn client(client_id: Option<&str>, client_host: Option<&str>) -> (String, String) {
-    (
-        client_id.map_or_else(application_name, str::to_owned),
-        client_host.map_or_else(client_host_name, str::to_owned),
-    )
-}
-
-fn application_name() -> String {
-    // SAFETY: a GUC's C string, or null before it is set.
-    unsafe {
-        if pg_sys::application_name.is_null() {
-            return String::new();
-        }
-        std::ffi::CStr::from_ptr(pg_sys::application_name)
-            .to_string_lossy()
-            .into_owned()
-    }
-}
-
-/// Empty for a session over a Unix socket.
-fn client_host_name() -> String {
-    super::sql::query(
-        "SELECT pg_catalog.host(pg_catalog.inet_client_addr())",
-        &[],
-        |row| row.get(1),
-    )
-    .pop()
-    .flatten()
-    .unwrap_or_default()
-}
-
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
 

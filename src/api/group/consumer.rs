@@ -55,7 +55,7 @@ fn consumer_group_heartbeat(
 > {
     server::require_writable(c"kafka.consumer_group_heartbeat()");
     let group_id = ok(crate::api::required("group_id", group_id));
-    let (client_id, client_host) = server::client(client_id, client_host);
+    let (client_id, client_host) = group::client(client_id, client_host);
     let topics =
         subscribed_topics.map(|topics| ok(crate::api::elements("subscribed_topics", Some(topics))));
     let text = |text: Option<&str>| text.map(str::to_owned);

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use super::{Step, byteas, check_group_id, given, next, step, wait_ms};
 use crate::api::{Fault, check_lengths, elements, required};
 use crate::raise::ok;
-use crate::store::server;
+use crate::store::{group, server};
 
 /// Protocols that a SQL member offers, the preferred one first.
 const SQL_PROTOCOLS: [Assignor; 4] = Assignor::ALL;
@@ -76,7 +76,7 @@ fn join_group(
     server::require_writable(c"kafka.join_group()");
     let group_id = ok(required("group_id", group_id));
     let names_client = client_id.is_some() || client_host.is_some();
-    let (client_id, client_host) = server::client(client_id, client_host);
+    let (client_id, client_host) = group::client(client_id, client_host);
     let instance = given(group_instance_id);
     let said = Said {
         topics: topics.map(|topics| ok(elements("topics", Some(topics)))),

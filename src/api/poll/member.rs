@@ -153,7 +153,7 @@ impl Poller {
     /// holds what it was given and nothing else, which is true between transactions.
     fn beat(&self, group: &ConsumerGroup, member_id: Option<String>) -> Result<bool, KafkaError> {
         let member = member_id.as_ref().and_then(|id| group.members.get(id));
-        let (client_id, client_host) = server::client(None, None);
+        let (client_id, client_host) = group::client(None, None);
         let request = Heartbeat {
             member_id: member.map_or_else(server::random_uuid, |m| m.member_id.clone()),
             member_epoch: member.map_or(consumer::JOIN_EPOCH, |m| m.epoch),
@@ -176,7 +176,7 @@ impl Poller {
         owned: &TopicPartitions,
         generation_id: i32,
     ) -> Result<bool, KafkaError> {
-        let (client_id, client_host) = server::client(None, None);
+        let (client_id, client_host) = group::client(None, None);
         let join = Join {
             member_id: member_id.unwrap_or_default(),
             group_instance_id: self.instance.clone(),

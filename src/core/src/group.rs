@@ -4,12 +4,13 @@
 //! [`consumer`] the one in which the server does (KIP-848). A group is plain data: a step
 //! takes it, a request and the time, and leaves it as it is to be written, so that any
 //! session can take the next one. Members of both protocols can be in one group, which
-//! changes its own as they come and go (`migrate`). A waiting answer is a value: whoever asked asks again
-//! when the group has changed, or when the time is up.
+//! changes its own as they come and go (`migrate`). A waiting answer is a value: whoever
+//! asked asks again when the group has changed, or when the time is up.
 
 pub mod classic;
 pub mod consumer;
 mod migrate;
+mod translate;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

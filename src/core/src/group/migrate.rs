@@ -18,7 +18,8 @@ use super::classic::{self, Join, Phase, State};
 use super::consumer::{
     Assigned, ClassicFields, ConsumerGroup, Member, MemberState, classic_member,
 };
-use super::{Context, Partitions, TopicId, Topics};
+use super::translate::{by_id, by_name, version_of};
+use super::{Context, Partitions, TopicId};
 use crate::consumer_protocol::{
     ConsumerAssignment, ConsumerSubscription, PROTOCOL_TYPE, TopicPartitions,
 };
@@ -276,45 +277,4 @@ fn given_back(member: &Member) -> Option<classic::Member> {
         phase: Phase::Synced,
         heartbeat_at: member.heartbeat_at,
     })
-}
-
-/// The version of the consumer protocol that a member can read: that of its metadata.
-pub(super) fn version_of(metadata: &[u8]) -> i16 {
-    ConsumerSubscription::decode(metadata).map_or(0, |subscription| subscription.version)
-}
-
-/// Partitions that exist, by the ids of their topics.
-pub(super) fn by_id(partitions: &TopicPartitions, topics: &Topics) -> Partitions {
-    let mut found = Partitions::new();
-    for (name, numbers) in partitions {
-        let Some(topic) = topics.get(name) else {
-            continue;
-        };
-        let numbers = numbers.iter().copied();
-        let numbers: BTreeSet<i32> = numbers
-            .filter(|number| (0..topic.partitions).contains(number))
-            .collect();
-        if !numbers.is_empty() {
-            found.insert(topic.id, numbers);
-        }
-    }
-    found
-}
-
-/// Partitions of topics that exist, by the names of the topics.
-pub(super) fn by_name(
-    partitions: impl Iterator<Item = (TopicId, i32)>,
-    topics: &Topics,
-) -> TopicPartitions {
-    let names: BTreeMap<TopicId, &String> = topics
-        .iter()
-        .map(|(name, topic)| (topic.id, name))
-        .collect();
-    let mut found = TopicPartitions::new();
-    for (topic, number) in partitions {
-        if let Some(name) = names.get(&topic) {
-            found.entry((*name).clone()).or_default().push(number);
-        }
-    }
-    found
 }

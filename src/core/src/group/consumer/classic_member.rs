@@ -12,7 +12,7 @@ use super::{ClassicFields, ConsumerGroup, Member, MemberState, reconcile};
 use crate::consumer_protocol::{ConsumerAssignment, ConsumerSubscription, PROTOCOL_TYPE};
 use crate::error::KafkaError;
 use crate::group::classic::{Join, JoinReply, Joined, Sync, SyncReply, needs_touch};
-use crate::group::{Context, migrate};
+use crate::group::{Context, translate};
 
 /// A member joins, or joins again to take its next step. It is always answered at once.
 pub(in crate::group) fn join(
@@ -44,7 +44,7 @@ pub(in crate::group) fn join(
     }
     let (before, replaced) = find_or_join(group, join, member_id)?;
     let topics = (context.topics)();
-    let owned = migrate::by_id(&subscription.owned_partitions, &topics);
+    let owned = translate::by_id(&subscription.owned_partitions, &topics);
     let member = updated(&before, join, subscription, now);
     if let Some(replaced) = replaced {
         group.members.remove(&replaced);
@@ -157,8 +157,8 @@ pub(in crate::group) fn sync(
     let held = held.flat_map(|(id, epochs)| epochs.keys().map(move |number| (*id, *number)));
     let metadata = preferred.map_or(&[][..], |(_, metadata)| metadata);
     let assignment = ConsumerAssignment {
-        version: migrate::version_of(metadata),
-        assigned_partitions: migrate::by_name(held, &(context.topics)()),
+        version: translate::version_of(metadata),
+        assigned_partitions: translate::by_name(held, &(context.topics)()),
         user_data: None,
     };
     let assignment = assignment.encode();
