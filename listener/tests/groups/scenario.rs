@@ -217,6 +217,11 @@ impl<'a> Group<'a> {
         for event in self.log.events().iter() {
             writeln!(report, "{}", line(event)).unwrap();
         }
+        // Where these are far apart, the server or the machine was slow, not the group.
+        for sample in self.sampler.samples() {
+            let at = sample.at.as_secs_f64();
+            writeln!(report, "Sample {{ {at:.3} {} }}", sample.state).unwrap();
+        }
         for member in self.members.values() {
             writeln!(report, "member {} said:\n{}", member.number, member.said()).unwrap();
         }
@@ -225,10 +230,14 @@ impl<'a> Group<'a> {
         std::fs::write(&file, &report).unwrap();
         let without_records: Vec<_> = report
             .lines()
-            .filter(|line| !line.contains("Record {") && !line.contains("Committed {"))
+            .filter(|line| {
+                !["Record {", "Committed {", "Sample {"]
+                    .iter()
+                    .any(|w| line.contains(w))
+            })
             .collect();
         format!(
-            "{}: {what}\n{}\nall events: {}",
+            "{}: {what}\n{}\nall events and samples: {}",
             self.name,
             without_records.join("\n"),
             file.display()
@@ -244,34 +253,43 @@ fn line(event: &Event) -> String {
 /// Looks at the group again and again.
 pub(crate) struct Sampler {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<Sample>>>,
+    samples: Arc<Mutex<Vec<Sample>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Sampler {
     pub(crate) fn start(observer: Observer, log: Arc<Log>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let (stopped, taken) = (Arc::clone(&stop), Arc::clone(&samples));
         let thread = std::thread::spawn(move || {
-            let mut samples = Vec::new();
             loop {
                 // The last one is taken after all else.
                 let last = stopped.load(Ordering::Relaxed);
-                samples.push(observer.sample(log.now()));
+                let sample = observer.sample(log.now());
+                taken.lock().unwrap().push(sample);
                 if last {
-                    return samples;
+                    return;
                 }
                 std::thread::sleep(SAMPLE_INTERVAL);
             }
         });
         Sampler {
             stop,
+            samples,
             thread: Some(thread),
         }
     }
 
     pub(crate) fn stop(&mut self) -> Vec<Sample> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap()
+        self.thread.take().unwrap().join().unwrap();
+        self.samples()
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let samples = self.samples.lock();
+        samples.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
