@@ -242,12 +242,13 @@ impl Group {
         }
     }
 
-    /// Often enough to count as alive, and when the phase is over.
+    /// Often enough to count as alive, and when something is due: the phase's end, or that of
+    /// the session of a member that is waited for.
     pub(super) fn ask_again_at(&self, member_id: &str, now: i64) -> i64 {
         let member = self.members.get(member_id);
         let alive = member.map_or(0, |member| i64::from(member.session_timeout_ms / 3));
-        let deadline = self.deadline.unwrap_or(now);
-        now.saturating_add(alive).min(deadline).max(now)
+        let due = self.next_deadline().unwrap_or(now);
+        now.saturating_add(alive).min(due).max(now)
     }
 
     /// Writes what the member said, keeping what it was assigned.

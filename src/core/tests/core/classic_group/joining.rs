@@ -328,3 +328,15 @@ fn a_lowered_limit_puts_out_those_that_join_last() {
     assert_eq!(table.joined(known("a"), START).members.len(), 2);
     assert_eq!(table.ids(), ["a", "c"]);
 }
+
+/// Asking only every third of a session, members went without partitions for that much
+/// longer than the session of the one that was killed.
+#[test]
+fn who_waits_for_a_silent_member_asks_when_its_session_ends() {
+    let mut table = Table::stable(&[new("a"), new("b")]);
+    let end = START + SESSION;
+    let later = end - 2_000;
+    assert_eq!(table.heartbeat("a", 1, later), code::NONE);
+    assert_eq!(table.parked(known("a"), later), end);
+    assert_eq!(table.joined(known("a"), end).members.len(), 1);
+}
