@@ -31,6 +31,7 @@ RESET SESSION AUTHORIZATION;
 -- A new session has no plans cached.
 \c -
 SET timezone = 'UTC';
+SET pg_kafka.group_initial_rebalance_delay = 0;
 SET SESSION AUTHORIZATION regress_kafka_mallory;
 SET search_path = mallory, pg_catalog;
 SELECT kafka.produce('search_path', 'v', 'k', partition => 0, "timestamp" => '2024-01-01 00:00:00+00');
@@ -54,7 +55,29 @@ SELECT leader_epoch FROM kafka.cluster();
 -- A batch of an idempotent producer.
 SELECT idx, error_code, base_offset FROM kafka.produce_batches(ARRAY['search_path'], ARRAY[1], ARRAY['\x0000000000000000000001deffffffff0205268a010000000000060000018bcfe568000000018bd01c5680000000000000126700037ffffffd000000071c000000066b65790a76616c75650018000a02010c6e6f206b6579002000cf0f0412746f6d6273746f6e6501000e00c80106010100120080bab703080000006a00020a0e6865616465727302760a0261023102620102610232000010d0bad0bbd18ed18720d0b7d0bdd0b0d187d0b5d0bdd0b8d0b5ec0400040c06626967d80461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e00'::pg_catalog.bytea]);
 SELECT idx, error_code, base_offset FROM kafka.produce_batches(ARRAY['search_path'], ARRAY[1], ARRAY['\x0000000000000000000001deffffffff0205268a010000000000060000018bcfe568000000018bd01c5680000000000000126700037ffffffd000000071c000000066b65790a76616c75650018000a02010c6e6f206b6579002000cf0f0412746f6d6273746f6e6501000e00c80106010100120080bab703080000006a00020a0e6865616465727302760a0261023102620102610232000010d0bad0bbd18ed18720d0b7d0bdd0b0d187d0b5d0bdd0b8d0b5ec0400040c06626967d80461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e7562697077646b7279666d7461686f76636a7178656c737a676e00'::pg_catalog.bytea]);
+-- Groups.
+SELECT * FROM kafka.join_group('hijack', ARRAY['search_path'], client_id => 'c') \gset m_
+SELECT error_code, topics, partitions FROM kafka.sync_group('hijack', 1, :'m_member_id');
+SELECT error_code, state FROM kafka.heartbeat('hijack', 1, :'m_member_id');
+SELECT * FROM kafka.heartbeats(ARRAY['hijack'], ARRAY[1], ARRAY[:'m_member_id']);
+SELECT * FROM kafka.commit_offsets('hijack', ARRAY['search_path'], ARRAY[0], ARRAY[1::pg_catalog.int8], member_id => :'m_member_id', generation_id => 1);
+SELECT topic, partition, "offset" FROM kafka.committed_offsets('hijack');
+SELECT kafka.committed_offset('hijack', 'search_path', 0);
+SELECT state, subscribed_topics, assigned_partitions FROM kafka.describe_group('hijack');
+SELECT idx, state, client_id FROM kafka.describe_groups();
+SELECT idx, error_code FROM kafka.leave_group('hijack', ARRAY[:'m_member_id']);
+SELECT * FROM kafka.delete_offsets('hijack', ARRAY['search_path'], ARRAY[0]);
+SELECT idx FROM kafka.wait_for_groups(ARRAY['hijack', 'none'], ARRAY[0::pg_catalog.int8, -1::pg_catalog.int8], 0);
+SELECT error_code, member_epoch, assigned_partitions FROM kafka.consumer_group_heartbeat('served', 'm', subscribed_topics => ARRAY['search_path']);
+SELECT error_code, member_epoch FROM kafka.consumer_group_heartbeat('served', 'm', 1);
+SELECT error_code, member_epoch FROM kafka.consumer_group_heartbeat('served', 'm', -1);
+SELECT partition, "offset" FROM kafka.poll('polled', ARRAY['search_path'], max_records => 1);
+SELECT * FROM kafka.list_groups();
+SELECT task FROM kafka.maintain();
+SELECT kafka.delete_group('hijack');
 RESET SESSION AUTHORIZATION;
 RESET search_path;
+SELECT error_code FROM kafka.group_members AS m, kafka.leave_group(m.group_id, ARRAY[m.member_id]);
+SELECT kafka.delete_group(group_id) FROM kafka.groups;
 DROP OWNED BY regress_kafka_mallory CASCADE;
 DROP ROLE regress_kafka_mallory;

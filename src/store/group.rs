@@ -152,7 +152,7 @@ pub(crate) fn list() -> Vec<Listed> {
         "SELECT g.group_id, g.group_type, g.state, g.protocol_type, g.protocol_name, g.generation_id,
                 (SELECT pg_catalog.count(*) FROM kafka_log.group_members AS m
                  WHERE m.group_id OPERATOR(pg_catalog.=) g.group_id
-                   AND m.phase IS DISTINCT FROM 'Pending')::pg_catalog.int4,
+                   AND (m.phase IS NULL OR m.phase OPERATOR(pg_catalog.<>) 'Pending'))::pg_catalog.int4,
                 g.next_deadline
          FROM kafka_log.groups AS g ORDER BY g.group_id",
         &[],
