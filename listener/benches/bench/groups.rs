@@ -99,10 +99,16 @@ async fn member(address: &str, number: usize, beats: &AtomicU64) -> Result<()> {
         let joined = join(&mut connection, &group_id, &member_id).await?;
         member_id = joined.member_id.clone();
         let sync = sync_request(&group_id, &joined);
-        if joined.error_code != code::NONE
-            || connection.call(5, &sync).await?.error_code != code::NONE
-        {
+        if joined.error_code == code::MEMBER_ID_REQUIRED {
             continue;
+        }
+        for error_code in [
+            joined.error_code,
+            connection.call(5, &sync).await?.error_code,
+        ] {
+            if error_code != code::NONE {
+                return Err(format!("cannot join: error {error_code}").into());
+            }
         }
         let heartbeat = HeartbeatRequest::default()
             .with_group_id(group_id.clone())
@@ -147,6 +153,8 @@ fn sync_request(group_id: &GroupId, joined: &JoinGroupResponse) -> SyncGroupRequ
         .with_group_id(group_id.clone())
         .with_generation_id(joined.generation_id)
         .with_member_id(joined.member_id.clone())
+        .with_protocol_type(joined.protocol_type.clone())
+        .with_protocol_name(joined.protocol_name.clone())
         .with_assignments(assignments.collect())
 }
 
