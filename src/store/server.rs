@@ -96,6 +96,12 @@ pub(crate) fn random_uuid() -> String {
     uuid.map_or_else(String::new, |uuid| uuid.to_string())
 }
 
+/// When the server was started, in milliseconds since the epoch.
+pub(crate) fn started_ms() -> i64 {
+    // SAFETY: set by the postmaster before it starts any other process.
+    micros_to_ms(unsafe { pg_sys::PgStartTime })
+}
+
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
 

@@ -60,12 +60,16 @@ fn collect(group_id: &str, query: impl FnOnce(&mut dyn FnMut(&Row))) -> Option<S
         let Some(member_id) = row.get::<String>(12) else {
             return;
         };
+        let started = crate::store::server::started_ms();
         match &mut stored.group {
             Group::Classic(group) => {
-                group.members.insert(member_id, classic::member(row));
+                let mut member = classic::member(row);
+                member.outlive_restart(started);
+                group.members.insert(member_id, member);
             }
             Group::Consumer(group) => {
-                let member = consumer::member(member_id.clone(), row);
+                let mut member = consumer::member(member_id.clone(), row);
+                member.outlive_restart(started);
                 group.members.insert(member_id, member);
             }
         }

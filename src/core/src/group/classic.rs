@@ -122,6 +122,12 @@ impl Member {
             .saturating_add(i64::from(self.session_timeout_ms))
     }
 
+    /// Gives a member that was last heard of before `started` its full session from then on:
+    /// while the server was down nobody could send a heartbeat.
+    pub fn outlive_restart(&mut self, started: i64) {
+        self.heartbeat_at = self.heartbeat_at.max(started);
+    }
+
     /// Notes a sign of life. One that follows the last noted one closely is not worth a
     /// write: a session may so end an eighth of its timeout early.
     pub fn touch(&mut self, now: i64) {

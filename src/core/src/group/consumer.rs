@@ -224,6 +224,20 @@ impl ConsumerGroup {
 }
 
 impl Member {
+    /// Gives a member that was last heard of before `started` its full time from then on:
+    /// while the server was down nobody could send a heartbeat.
+    pub fn outlive_restart(&mut self, started: i64) {
+        if self.heartbeat_at >= started {
+            return;
+        }
+        self.heartbeat_at = started;
+        let due = self.rebalance_end(started);
+        self.revoke_deadline = self.revoke_deadline.map(|deadline| deadline.max(due));
+        if let Some(classic) = &mut self.classic {
+            classic.rejoin_deadline = classic.rejoin_deadline.map(|deadline| deadline.max(due));
+        }
+    }
+
     /// When the member is fenced without another heartbeat.
     fn session_end(&self, config: &Config) -> i64 {
         let timeout_ms = self.session_timeout_ms(config);
@@ -279,21 +293,6 @@ pub fn next_deadline(group: &ConsumerGroup, config: &Config) -> Option<i64> {
         .values()
         .map(|member| member.deadline(config))
         .min()
-}
-
-/// Gives every member its full time again: after the server was down nobody could send a
-/// heartbeat.
-pub fn restart_timers(group: &mut ConsumerGroup, now: i64) {
-    for member in group.members.values_mut() {
-        member.heartbeat_at = now;
-        let full = member.rebalance_end(now);
-        let rejoin = member.classic.as_mut().map(|c| &mut c.rejoin_deadline);
-        for deadline in rejoin.into_iter().chain([&mut member.revoke_deadline]) {
-            if deadline.is_some() {
-                *deadline = Some(full);
-            }
-        }
-    }
 }
 
 pub fn state(group: &ConsumerGroup) -> GroupState {

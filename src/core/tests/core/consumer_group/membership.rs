@@ -3,7 +3,7 @@
 use kafka_core::code;
 use kafka_core::group::consumer::{
     Assignor, GroupState, Heartbeat, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, is_quiet, next_deadline,
-    restart_timers, state, tick,
+    state, tick,
 };
 
 use super::{NOW, Scene, T1, join, owning, partitions, stay};
@@ -307,7 +307,9 @@ fn revocation_has_a_deadline() {
     assert!(tick(&mut late, &scene.topics, &scene.config, NOW + 12_000));
     assert!(!late.members.contains_key("a"));
 
-    restart_timers(&mut scene.group, NOW + 50_000);
+    for member in scene.group.members.values_mut() {
+        member.outlive_restart(NOW + 50_000);
+    }
     assert_eq!(
         next_deadline(&scene.group, &scene.config),
         Some(NOW + 60_000)

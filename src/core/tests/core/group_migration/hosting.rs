@@ -279,7 +279,9 @@ fn timers_are_given_anew() {
         panic!("classic");
     };
     scene.now += 100_000;
-    consumer::restart_timers(group, scene.now);
+    for member in group.members.values_mut() {
+        member.outlive_restart(scene.now);
+    }
     scene.now += REBALANCE - 1;
     scene.synced("a", 2);
 }
