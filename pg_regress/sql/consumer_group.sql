@@ -38,6 +38,12 @@ UPDATE kafka_log.groups SET next_deadline = 0 WHERE group_id = 'served';
 SELECT task, done FROM kafka.maintain() WHERE task = 'groups advanced';
 SELECT state, generation_id FROM kafka.groups WHERE group_id = 'served';
 SELECT error_code, member_epoch, assigned_partitions FROM kafka.consumer_group_heartbeat('served', 'a', 2, client_id => 'one', client_host => 'h');
+-- A commit that comes when the topics are to be looked at does so too.
+SELECT kafka.create_partitions('served', 6);
+UPDATE kafka_log.groups SET deadline = 0 WHERE group_id = 'served';
+SELECT error_code FROM kafka.commit_offsets('served', ARRAY['served'], ARRAY[0], ARRAY[6]::int8[], member_id => 'a', generation_id => 3);
+SELECT state, generation_id FROM kafka.groups WHERE group_id = 'served';
+SELECT error_code, member_epoch, array_length(assigned_partitions, 1) AS partitions FROM kafka.consumer_group_heartbeat('served', 'a', 3, client_id => 'one', client_host => 'h');
 -- A regular expression of topics; a static member comes back to what it had (KIP-345).
 SELECT error_code, member_epoch, assigned_topics FROM kafka.consumer_group_heartbeat('expressed', 's1', subscribed_topic_regex => 'serv.*', group_instance_id => 'i');
 SELECT error_code, member_epoch FROM kafka.consumer_group_heartbeat('expressed', 's1', -2, group_instance_id => 'i');
@@ -46,7 +52,7 @@ SELECT error_code FROM kafka.consumer_group_heartbeat('expressed', 's1', 1, grou
 -- kafka.poll is a member of such a group too.
 SELECT kafka.produce('served', 'v' || p, partition => p) FROM generate_series(0, 4) AS p;
 SELECT idx, error_code, member_id FROM kafka.leave_group('served', ARRAY['b']);
-SELECT error_code, member_epoch FROM kafka.consumer_group_heartbeat('served', 'a', 3, subscribed_topics => ARRAY['served'], rebalance_timeout_ms => 1000, owned_topic_ids => '{}', owned_partitions => '{}', client_id => 'one', client_host => 'h');
+SELECT error_code, member_epoch FROM kafka.consumer_group_heartbeat('served', 'a', 4, subscribed_topics => ARRAY['served'], rebalance_timeout_ms => 1000, owned_topic_ids => '{}', owned_partitions => '{}', client_id => 'one', client_host => 'h');
 SELECT count(*) > 0 AS some FROM kafka.poll('served', ARRAY['served']);
 SELECT group_type, member_count FROM kafka.groups WHERE group_id = 'served';
 -- All leave; the group without members can be used by either protocol.

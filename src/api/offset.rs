@@ -203,7 +203,10 @@ fn committed_offsets(
     ),
 > {
     let group_id = ok(super::required("group_id", group_id));
-    if let Some(group) = group::read(group_id) {
+    // Whoever names no member may fetch, whatever the group is.
+    if (member_id.is_some() || member_epoch.is_some())
+        && let Some(group) = group::read(group_id)
+    {
         ok(group.check_fetch(member_id, member_epoch));
     }
     let found = offset::all(group_id);

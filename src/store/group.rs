@@ -59,7 +59,8 @@ fn group_lock(group_id: &str) -> pg_sys::LOCKTAG {
     lock_tag(hash as i32, 0, LockKind::Group)
 }
 
-/// Changes a group under its lock. `step` gets None for a group that does not exist, and
+/// Changes a group under its lock. What is due in it is done first, whatever the step is:
+/// it will not be due any more afterwards. `step` gets None for a group that does not exist, and
 /// leaves None for one that is not to exist. Returns what `step` returns, and the version
 /// by which a change of the group can be waited for.
 pub(crate) fn step<T>(
@@ -70,6 +71,12 @@ pub(crate) fn step<T>(
     let before = rows::read(group_id);
     let mut group = before.as_ref().map(|stored| stored.group.clone());
     let context = context();
+    let is_due = before
+        .as_ref()
+        .is_some_and(|stored| stored.is_due(&context));
+    if let Some(group) = group.as_mut().filter(|_| is_due) {
+        group.advance(&context);
+    }
     let result = step(&mut group, &context);
     let version = save(group_id, before.as_ref(), group.as_ref(), &context);
     (result, version)
@@ -79,11 +86,7 @@ pub(crate) fn step<T>(
 pub(crate) fn try_advance(group_id: &str) -> bool {
     let free = super::server::try_lock(&group_lock(group_id));
     if free {
-        step(group_id, |group, context| {
-            if let Some(group) = group {
-                group.advance(context);
-            }
-        });
+        step(group_id, |_, _| ());
     }
     free
 }
