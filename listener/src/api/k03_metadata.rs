@@ -22,7 +22,7 @@ use crate::server::{NODE_ID, Server};
 use crate::wire::Reply;
 use crate::wire::schema::{BOOLEAN, Field, Kind, UUID, field};
 
-use super::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS};
+use super::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, operations};
 
 const TOPIC: &[Field] = &[
     field("topic_id", UUID).since(10),
@@ -64,11 +64,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
             without_leader(server, asked.as_deref(), &error)
         }
     };
-    let operations = if body.include_topic_authorized_operations {
-        TOPIC_OPERATIONS
-    } else {
-        NO_OPERATIONS
-    };
+    let operations = operations(TOPIC_OPERATIONS, body.include_topic_authorized_operations);
     let topics = topics.into_iter().enumerate().map(|(index, topic)| {
         let asked = asked.as_ref().and_then(|asked| asked.get(index));
         response_topic(asked, topic, &cluster, version).with_topic_authorized_operations(operations)
@@ -214,11 +210,10 @@ fn response(
         .with_host(StrBytes::from_string(advertised.host))
         .with_port(i32::from(advertised.port));
     let cluster_id = Some(cluster.cluster_id).filter(|id| !id.is_empty() && version >= 2);
-    let operations = if body.include_cluster_authorized_operations {
-        CLUSTER_OPERATIONS
-    } else {
-        NO_OPERATIONS
-    };
+    let operations = operations(
+        CLUSTER_OPERATIONS,
+        body.include_cluster_authorized_operations,
+    );
     MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id(cluster_id.map(StrBytes::from_string))

@@ -21,7 +21,7 @@ use crate::server::Server;
 use crate::wire::Reply;
 use crate::wire::schema::{BOOLEAN, Field, Kind, field};
 
-use super::{GROUP_OPERATIONS, NO_OPERATIONS, group_code, is_text, text, words};
+use super::{GROUP_OPERATIONS, group_code, is_text, operations, text, words};
 
 const REQUEST: &[Field] = &[
     field("groups", Kind::Array(&Kind::String)),
@@ -55,11 +55,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         let asked = body.include_authorized_operations && group.error_code == code::NONE;
         group
             .with_group_id(group_id)
-            .with_authorized_operations(if asked {
-                GROUP_OPERATIONS
-            } else {
-                NO_OPERATIONS
-            })
+            .with_authorized_operations(operations(GROUP_OPERATIONS, asked))
     });
     request.reply(&DescribeGroupsResponse::default().with_groups(groups.collect()))
 }

@@ -19,7 +19,7 @@ use crate::server::NODE_ID;
 use crate::wire::Reply;
 use crate::wire::schema::{BOOLEAN, Field, INT8, field};
 
-use super::{CLUSTER_OPERATIONS, NO_OPERATIONS, message, text};
+use super::{CLUSTER_OPERATIONS, message, operations, text};
 
 const REQUEST: &[Field] = &[
     field("include_cluster_authorized_operations", BOOLEAN),
@@ -70,11 +70,10 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         .with_broker_id(BrokerId(NODE_ID))
         .with_host(StrBytes::from_string(advertised.host))
         .with_port(i32::from(advertised.port));
-    let operations = if body.include_cluster_authorized_operations {
-        CLUSTER_OPERATIONS
-    } else {
-        NO_OPERATIONS
-    };
+    let operations = operations(
+        CLUSTER_OPERATIONS,
+        body.include_cluster_authorized_operations,
+    );
     let response = response
         .with_cluster_id(StrBytes::from_string(cluster.cluster_id))
         .with_controller_id(BrokerId(NODE_ID))

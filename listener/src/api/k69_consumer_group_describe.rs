@@ -19,7 +19,7 @@ use crate::wire::Reply;
 use crate::wire::schema::{BOOLEAN, Field, Kind, field};
 
 use super::k15_describe_groups::describe;
-use super::{GROUP_OPERATIONS, NO_OPERATIONS, gather, text, words};
+use super::{GROUP_OPERATIONS, gather, operations, text, words};
 
 const REQUEST: &[Field] = &[
     field("group_ids", Kind::Array(&Kind::String)),
@@ -52,11 +52,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
         let asked = body.include_authorized_operations && group.error_code == code::NONE;
         group
             .with_group_id(group_id)
-            .with_authorized_operations(if asked {
-                GROUP_OPERATIONS
-            } else {
-                NO_OPERATIONS
-            })
+            .with_authorized_operations(operations(GROUP_OPERATIONS, asked))
     });
     request.reply(&ConsumerGroupDescribeResponse::default().with_groups(groups.collect()))
 }

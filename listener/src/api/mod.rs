@@ -45,8 +45,11 @@ const TOPIC_OPERATIONS: i32 = 3576;
 const CLUSTER_OPERATIONS: i32 = 8096;
 /// Read, delete, describe, describe and alter configs.
 const GROUP_OPERATIONS: i32 = 3400;
-/// Not asked for.
-const NO_OPERATIONS: i32 = i32::MIN;
+
+/// The operations to report, or the number that says that they were not asked for.
+const fn operations(all: i32, asked: bool) -> i32 {
+    if asked { all } else { i32::MIN }
+}
 
 /// What a client that administers topics is told when the database did not answer:
 /// `NOT_CONTROLLER` where nothing has happened, `REQUEST_TIMED_OUT` where it may have.
