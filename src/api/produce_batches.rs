@@ -314,10 +314,7 @@ fn append_in_order(
         batch.data.free();
     }
     if let Some(producer) = producer {
-        let state = producer.state.get_or_insert_with(|| ProducerState {
-            epoch: summary.producer_epoch,
-            batches: Vec::new(),
-        });
+        let state = producer.state.get_or_insert_with(ProducerState::default);
         state.record_append(
             summary.producer_epoch,
             summary.base_sequence,

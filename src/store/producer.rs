@@ -39,6 +39,7 @@ fn select_for_update(key: ProducerKey) -> Option<ProducerState> {
         |row| ProducerState {
             epoch: row.required(1),
             batches: unpack(&row.required::<Vec<i64>>(2)),
+            ..ProducerState::default()
         },
     )
     .pop()

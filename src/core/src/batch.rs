@@ -33,7 +33,7 @@ const MAX_TIMESTAMP_AT: usize = 35;
 
 const LOG_APPEND_TIME: i16 = 0x08;
 pub(crate) const TRANSACTIONAL: i16 = 0x10;
-const CONTROL: i16 = 0x20;
+pub(crate) const CONTROL: i16 = 0x20;
 
 /// What a server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

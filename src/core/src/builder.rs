@@ -7,7 +7,7 @@
     clippy::arithmetic_side_effects
 )]
 
-use crate::batch::{HEADER_LEN, MAGIC, TRANSACTIONAL, seal};
+use crate::batch::{CONTROL, HEADER_LEN, MAGIC, TRANSACTIONAL, seal};
 use crate::codec::{self, Codec};
 use crate::offsets::{
     NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
@@ -203,6 +203,15 @@ impl BatchBuilder {
 
     /// The finished batch: base offset 0 and leader epoch -1 until it is stamped.
     pub fn build(&self, codec: Codec, producer: ProducerFields) -> Vec<u8> {
+        self.build_with(codec, producer, 0)
+    }
+
+    /// The same for records that clients do not see as such.
+    pub(crate) fn build_control(&self, producer: ProducerFields) -> Vec<u8> {
+        self.build_with(Codec::None, producer, CONTROL)
+    }
+
+    fn build_with(&self, codec: Codec, producer: ProducerFields, control: i16) -> Vec<u8> {
         let transactional = if producer.transactional {
             TRANSACTIONAL
         } else {
@@ -223,7 +232,7 @@ impl BatchBuilder {
         out.extend_from_slice(&NO_LEADER_EPOCH.to_be_bytes());
         out.extend_from_slice(&MAGIC.to_be_bytes());
         out.extend_from_slice(&0u32.to_be_bytes());
-        out.extend_from_slice(&(codec as i16 | transactional).to_be_bytes());
+        out.extend_from_slice(&(codec as i16 | transactional | control).to_be_bytes());
         out.extend_from_slice(&self.count.saturating_sub(1).to_be_bytes());
         out.extend_from_slice(&base_timestamp.to_be_bytes());
         out.extend_from_slice(&max_timestamp.to_be_bytes());

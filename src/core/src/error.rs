@@ -42,10 +42,6 @@ pub enum KafkaError {
     TopicAlreadyExists { topic: String },
     #[error("invalid number of partitions {partitions}: {reason}")]
     InvalidPartitions { partitions: i32, reason: String },
-    #[error("invalid replication factor {replication_factor}")]
-    InvalidReplicationFactor { replication_factor: i16 },
-    #[error("invalid replica assignment: {reason}")]
-    InvalidReplicaAssignment { reason: String },
     #[error("invalid value for topic configuration {name:?}: {reason}")]
     InvalidConfig { name: String, reason: String },
     #[error("invalid request: {reason}")]
@@ -75,23 +71,54 @@ pub enum KafkaError {
         expected: i32,
         found: i32,
     },
-    #[error("duplicate sequence number {found}")]
-    DuplicateSequence { producer_id: i64, found: i32 },
     #[error("producer epoch {found} is older than the current epoch {current}")]
     InvalidProducerEpoch {
         producer_id: i64,
         current: i16,
         found: i16,
     },
-    #[error("unknown producer id {producer_id}")]
-    UnknownProducerId { producer_id: i64 },
     #[error("invalid transaction state: {reason}")]
     InvalidTxnState { reason: String },
-    #[error("policy violation: {reason}")]
-    PolicyViolation { reason: String },
-    /// Writes and newest reads belong to the primary server.
-    #[error("this server is not the leader")]
-    NotLeaderOrFollower { topic: String, partition: i32 },
+    /// Another producer id belongs to this transactional id.
+    #[error("transactional id {:?} has not the producer id {producer_id}", shortened(.transactional_id))]
+    InvalidProducerIdMapping {
+        transactional_id: String,
+        producer_id: i64,
+    },
+    #[error("transaction timeout of {timeout_ms} ms is outside 1 to {max} ms")]
+    InvalidTransactionTimeout { timeout_ms: i32, max: i32 },
+    /// A newer producer with the same transactional id has taken over, or its transaction
+    /// timed out.
+    #[error("producer epoch {found} is fenced, the current one is {current}")]
+    ProducerFenced {
+        transactional_id: String,
+        current: i16,
+        found: i16,
+    },
+    #[error("coordinator epoch {found} is older than the last marker's, {current}")]
+    TransactionCoordinatorFenced {
+        producer_id: i64,
+        current: i32,
+        found: i32,
+    },
+    #[error("unknown transactional id {:?}", shortened(.transactional_id))]
+    TransactionalIdNotFound { transactional_id: String },
+    /// The transaction cannot take this part in; it can be aborted and begun anew (KIP-890).
+    #[error("{reason}")]
+    TransactionAbortable {
+        transactional_id: String,
+        reason: String,
+    },
+    /// Another partition of the same call was refused.
+    #[error("not attempted")]
+    OperationNotAttempted,
+    /// An open transaction is about to commit the offset (KIP-447).
+    #[error("an open transaction is about to commit the offset")]
+    UnstableOffsetCommit {
+        group_id: String,
+        topic: String,
+        partition: i32,
+    },
     #[error("offset metadata of {size} bytes is larger than the limit of {limit} bytes")]
     OffsetMetadataTooLarge { size: usize, limit: usize },
     #[error("group {:?} is at generation {current}, not {found}", shortened(.group_id))]
@@ -174,8 +201,6 @@ impl KafkaError {
             Self::InvalidTopic { .. } => code::INVALID_TOPIC_EXCEPTION,
             Self::TopicAlreadyExists { .. } => code::TOPIC_ALREADY_EXISTS,
             Self::InvalidPartitions { .. } => code::INVALID_PARTITIONS,
-            Self::InvalidReplicationFactor { .. } => code::INVALID_REPLICATION_FACTOR,
-            Self::InvalidReplicaAssignment { .. } => code::INVALID_REPLICA_ASSIGNMENT,
             Self::InvalidConfig { .. } => code::INVALID_CONFIG,
             Self::InvalidRequest { .. } => code::INVALID_REQUEST,
             Self::OffsetOutOfRange { .. } => code::OFFSET_OUT_OF_RANGE,
@@ -185,12 +210,16 @@ impl KafkaError {
             Self::InvalidRecord { .. } => code::INVALID_RECORD,
             Self::InvalidTimestamp { .. } => code::INVALID_TIMESTAMP,
             Self::OutOfOrderSequence { .. } => code::OUT_OF_ORDER_SEQUENCE_NUMBER,
-            Self::DuplicateSequence { .. } => code::DUPLICATE_SEQUENCE_NUMBER,
             Self::InvalidProducerEpoch { .. } => code::INVALID_PRODUCER_EPOCH,
-            Self::UnknownProducerId { .. } => code::UNKNOWN_PRODUCER_ID,
             Self::InvalidTxnState { .. } => code::INVALID_TXN_STATE,
-            Self::PolicyViolation { .. } => code::POLICY_VIOLATION,
-            Self::NotLeaderOrFollower { .. } => code::NOT_LEADER_OR_FOLLOWER,
+            Self::InvalidProducerIdMapping { .. } => code::INVALID_PRODUCER_ID_MAPPING,
+            Self::InvalidTransactionTimeout { .. } => code::INVALID_TRANSACTION_TIMEOUT,
+            Self::ProducerFenced { .. } => code::PRODUCER_FENCED,
+            Self::TransactionCoordinatorFenced { .. } => code::TRANSACTION_COORDINATOR_FENCED,
+            Self::TransactionalIdNotFound { .. } => code::TRANSACTIONAL_ID_NOT_FOUND,
+            Self::TransactionAbortable { .. } => code::TRANSACTION_ABORTABLE,
+            Self::OperationNotAttempted => code::OPERATION_NOT_ATTEMPTED,
+            Self::UnstableOffsetCommit { .. } => code::UNSTABLE_OFFSET_COMMIT,
             Self::OffsetMetadataTooLarge { .. } => code::OFFSET_METADATA_TOO_LARGE,
             Self::IllegalGeneration { .. } => code::ILLEGAL_GENERATION,
             Self::InconsistentGroupProtocol { .. } => code::INCONSISTENT_GROUP_PROTOCOL,
@@ -221,15 +250,13 @@ impl KafkaError {
             Self::CorruptMessage { .. }
             | Self::UnknownTopicOrPartition { .. }
             | Self::UnknownTopicId { .. }
-            | Self::NotLeaderOrFollower { .. } => true,
+            | Self::UnstableOffsetCommit { .. } => true,
             Self::UnreadableBatch { .. }
             | Self::MessageTooLarge { .. }
             | Self::InflatedTooLarge { .. }
             | Self::InvalidTopic { .. }
             | Self::TopicAlreadyExists { .. }
             | Self::InvalidPartitions { .. }
-            | Self::InvalidReplicationFactor { .. }
-            | Self::InvalidReplicaAssignment { .. }
             | Self::InvalidConfig { .. }
             | Self::InvalidRequest { .. }
             | Self::OffsetOutOfRange { .. }
@@ -239,11 +266,15 @@ impl KafkaError {
             | Self::InvalidRecord { .. }
             | Self::InvalidTimestamp { .. }
             | Self::OutOfOrderSequence { .. }
-            | Self::DuplicateSequence { .. }
             | Self::InvalidProducerEpoch { .. }
-            | Self::UnknownProducerId { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. }
+            | Self::InvalidProducerIdMapping { .. }
+            | Self::InvalidTransactionTimeout { .. }
+            | Self::ProducerFenced { .. }
+            | Self::TransactionCoordinatorFenced { .. }
+            | Self::TransactionalIdNotFound { .. }
+            | Self::TransactionAbortable { .. }
+            | Self::OperationNotAttempted
             | Self::OffsetMetadataTooLarge { .. }
             | Self::IllegalGeneration { .. }
             | Self::InconsistentGroupProtocol { .. }
@@ -289,12 +320,6 @@ impl KafkaError {
             Self::InvalidPartitions { .. } => {
                 "Use a number from 1 to 10000; the partitions of an existing topic can only become more."
             }
-            Self::InvalidReplicationFactor { .. } => {
-                "Use 1 or -1: PostgreSQL replicates the log as a whole."
-            }
-            Self::InvalidReplicaAssignment { .. } => {
-                "Give a number of partitions instead: PostgreSQL replicates the log as a whole."
-            }
             Self::OffsetOutOfRange { .. } => {
                 "Read from an offset between the log start offset and the high watermark; kafka.list_offsets shows both."
             }
@@ -306,11 +331,26 @@ impl KafkaError {
             Self::OutOfOrderSequence { .. } => {
                 "Batches of this producer were lost or reordered: start a new producer."
             }
-            Self::InvalidProducerEpoch { .. } => {
-                "Another instance of this producer took over: start a new producer."
+            Self::InvalidProducerEpoch { .. } | Self::ProducerFenced { .. } => {
+                "Another instance of this producer took over, or its transaction timed out: start a new producer."
             }
-            Self::UnknownProducerId { .. } => "Start a new producer.",
-            Self::NotLeaderOrFollower { .. } => "Connect to the primary server.",
+            Self::InvalidProducerIdMapping { .. } => {
+                "The transactional id expired or has another producer: call kafka.init_producer_id."
+            }
+            Self::InvalidTransactionTimeout { .. } => {
+                "Use another timeout, or raise pg_kafka.transaction_max_timeout."
+            }
+            Self::TransactionCoordinatorFenced { .. } => {
+                "Use the coordinator epoch that kafka.describe_producers shows."
+            }
+            Self::TransactionalIdNotFound { .. } => {
+                "See the transactional ids in view kafka.transactions."
+            }
+            Self::TransactionAbortable { .. } => "Abort the transaction and begin it again.",
+            Self::OperationNotAttempted => "Mend or leave out what was refused, and call again.",
+            Self::UnstableOffsetCommit { .. } => {
+                "Ask again when the transaction has ended, or without require_stable."
+            }
             Self::OffsetMetadataTooLarge { .. } => {
                 "Commit shorter metadata, or raise pg_kafka.offset_metadata_max_bytes."
             }
@@ -355,9 +395,7 @@ impl KafkaError {
             | Self::InvalidRequest { .. }
             | Self::InvalidRecord { .. }
             | Self::InvalidTimestamp { .. }
-            | Self::DuplicateSequence { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. }
             | Self::InvalidGroupId { .. }
             | Self::InvalidRegularExpression { .. } => return None,
         })
@@ -388,13 +426,26 @@ impl KafkaError {
                 )
             }
             Self::OutOfOrderSequence { producer_id, .. }
-            | Self::DuplicateSequence { producer_id, .. }
-            | Self::InvalidProducerEpoch { producer_id, .. } => {
+            | Self::InvalidProducerEpoch { producer_id, .. }
+            | Self::TransactionCoordinatorFenced { producer_id, .. } => {
                 format!("Producer id {producer_id}.")
             }
-            Self::NotLeaderOrFollower { topic, partition } => {
-                format!("Topic {topic:?}, partition {partition}.")
+            Self::ProducerFenced {
+                transactional_id, ..
             }
+            | Self::TransactionAbortable {
+                transactional_id, ..
+            } => {
+                format!("Transactional id {:?}.", shortened(transactional_id))
+            }
+            Self::UnstableOffsetCommit {
+                group_id,
+                topic,
+                partition,
+            } => format!(
+                "Group {:?}, topic {topic:?}, partition {partition}.",
+                shortened(group_id)
+            ),
             Self::InconsistentGroupProtocol { group_id, .. }
             | Self::UnreleasedInstanceId { group_id, .. } => {
                 format!("Group {:?}.", shortened(group_id))
@@ -428,8 +479,6 @@ impl KafkaError {
             | Self::UnknownTopicId { .. }
             | Self::TopicAlreadyExists { .. }
             | Self::InvalidPartitions { .. }
-            | Self::InvalidReplicationFactor { .. }
-            | Self::InvalidReplicaAssignment { .. }
             | Self::InvalidConfig { .. }
             | Self::InvalidRequest { .. }
             | Self::InvalidRequiredAcks { .. }
@@ -437,9 +486,11 @@ impl KafkaError {
             | Self::UnsupportedForMessageFormat { .. }
             | Self::InvalidRecord { .. }
             | Self::InvalidTimestamp { .. }
-            | Self::UnknownProducerId { .. }
             | Self::InvalidTxnState { .. }
-            | Self::PolicyViolation { .. }
+            | Self::InvalidProducerIdMapping { .. }
+            | Self::InvalidTransactionTimeout { .. }
+            | Self::TransactionalIdNotFound { .. }
+            | Self::OperationNotAttempted
             | Self::OffsetMetadataTooLarge { .. }
             | Self::IllegalGeneration { .. }
             | Self::InvalidGroupId { .. }

@@ -13,11 +13,13 @@ pub mod codec;
 pub mod consumer_protocol;
 pub mod error;
 pub mod group;
+pub mod marker;
 pub mod offsets;
 pub mod partitioner;
 pub mod producer;
 pub mod record;
 pub mod topic;
+pub mod txn;
 
 mod wire;
 

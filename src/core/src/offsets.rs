@@ -24,3 +24,5 @@ pub const NO_PRODUCER_EPOCH: i16 = -1;
 pub const NO_SEQUENCE: i32 = -1;
 /// A batch that no leader has stamped.
 pub const NO_LEADER_EPOCH: i32 = -1;
+/// No coordinator has written a transaction marker yet.
+pub const NO_COORDINATOR_EPOCH: i32 = -1;

@@ -1,8 +1,8 @@
-//! Sequence numbers of idempotent producers (KIP-98, KIP-360): per partition and producer
-//! id, the epoch and the last five batches decide whether a batch is appended.
+//! What a partition knows of its producers (KIP-98, KIP-360): the epoch and the last five
+//! batches decide whether a batch is appended, and an open transaction where readers stop.
 
 use crate::error::KafkaError;
-use crate::offsets::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
+use crate::offsets::{NO_COORDINATOR_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
 
 /// How many batches are remembered: a client has at most five requests in flight.
 pub const MAX_REMEMBERED_BATCHES: usize = 5;
@@ -13,6 +13,10 @@ pub struct ProducerState {
     pub epoch: i16,
     /// At most [`MAX_REMEMBERED_BATCHES`], oldest first.
     pub batches: Vec<PastBatch>,
+    /// Of the last transaction marker, -1 before the first.
+    pub coordinator_epoch: i32,
+    /// Where the open transaction begins in the partition.
+    pub txn_first_offset: Option<i64>,
 }
 
 /// One batch that was appended.
@@ -38,11 +42,73 @@ impl Default for ProducerState {
         Self {
             epoch: NO_PRODUCER_EPOCH,
             batches: Vec::new(),
+            coordinator_epoch: NO_COORDINATOR_EPOCH,
+            txn_first_offset: None,
         }
     }
 }
 
 impl ProducerState {
+    /// A batch of a producer whose transaction is open must be part of it.
+    ///
+    /// # Errors
+    /// [`KafkaError::InvalidTxnState`]
+    pub fn check_transactional(&self, transactional: bool) -> Result<(), KafkaError> {
+        if transactional || self.txn_first_offset.is_none() {
+            return Ok(());
+        }
+        Err(KafkaError::InvalidTxnState {
+            reason: "the producer's transaction is open and the batch is not part of it".to_owned(),
+        })
+    }
+
+    /// Notes that a transactional batch was appended.
+    pub fn record_transactional(&mut self, base_offset: i64) {
+        self.txn_first_offset.get_or_insert(base_offset);
+    }
+
+    /// Judges a transaction marker, which has no sequence number.
+    ///
+    /// # Errors
+    /// [`KafkaError::InvalidProducerEpoch`], [`KafkaError::TransactionCoordinatorFenced`]
+    pub fn check_marker(
+        &self,
+        producer_id: i64,
+        epoch: i16,
+        coordinator_epoch: i32,
+    ) -> Result<(), KafkaError> {
+        if epoch < self.epoch {
+            return Err(KafkaError::InvalidProducerEpoch {
+                producer_id,
+                current: self.epoch,
+                found: epoch,
+            });
+        }
+        if coordinator_epoch < self.coordinator_epoch {
+            return Err(KafkaError::TransactionCoordinatorFenced {
+                producer_id,
+                current: self.coordinator_epoch,
+                found: coordinator_epoch,
+            });
+        }
+        Ok(())
+    }
+
+    /// Remembers a transaction marker that was appended, and returns where the transaction
+    /// began that it ended, if it had records here.
+    pub fn record_marker(&mut self, epoch: i16, coordinator_epoch: i32) -> Option<i64> {
+        self.enter_epoch(epoch);
+        self.coordinator_epoch = coordinator_epoch;
+        self.txn_first_offset.take()
+    }
+
+    fn enter_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
+    }
+
     /// Remembers a batch that was appended. A new epoch forgets the old one's batches.
     pub fn record_append(
         &mut self,
@@ -52,10 +118,7 @@ impl ProducerState {
         base_offset: i64,
         timestamp: i64,
     ) {
-        if self.epoch != epoch {
-            self.batches.clear();
-            self.epoch = epoch;
-        }
+        self.enter_epoch(epoch);
         while self.batches.len() >= MAX_REMEMBERED_BATCHES {
             self.batches.remove(0);
         }

@@ -35,6 +35,7 @@ fn every_constant_has_kafkas_number_and_none_is_missing() {
 fn examples() -> Vec<(&'static str, KafkaError)> {
     let reason = || "because".to_owned();
     let topic = || "orders".to_owned();
+    let transactional_id = || "t".to_owned();
     let group = || "billing".to_owned();
     let member = || "m-1".to_owned();
     #[rustfmt::skip]
@@ -47,8 +48,6 @@ fn examples() -> Vec<(&'static str, KafkaError)> {
         ("INVALID_TOPIC_EXCEPTION", E::InvalidTopic { topic: topic(), reason: reason() }),
         ("TOPIC_ALREADY_EXISTS", E::TopicAlreadyExists { topic: topic() }),
         ("INVALID_PARTITIONS", E::InvalidPartitions { partitions: 0, reason: reason() }),
-        ("INVALID_REPLICATION_FACTOR", E::InvalidReplicationFactor { replication_factor: 3 }),
-        ("INVALID_REPLICA_ASSIGNMENT", E::InvalidReplicaAssignment { reason: reason() }),
         ("INVALID_CONFIG", E::InvalidConfig { name: "a".to_owned(), reason: reason() }),
         ("INVALID_REQUEST", E::InvalidRequest { reason: reason() }),
         ("OFFSET_OUT_OF_RANGE", E::OffsetOutOfRange { topic: topic(), partition: 0, offset: 9, log_start_offset: 0, high_watermark: 5 }),
@@ -58,12 +57,16 @@ fn examples() -> Vec<(&'static str, KafkaError)> {
         ("INVALID_RECORD", E::InvalidRecord { reason: reason() }),
         ("INVALID_TIMESTAMP", E::InvalidTimestamp { reason: reason() }),
         ("OUT_OF_ORDER_SEQUENCE_NUMBER", E::OutOfOrderSequence { producer_id: 1, expected: 2, found: 3 }),
-        ("DUPLICATE_SEQUENCE_NUMBER", E::DuplicateSequence { producer_id: 1, found: 3 }),
         ("INVALID_PRODUCER_EPOCH", E::InvalidProducerEpoch { producer_id: 1, current: 2, found: 1 }),
-        ("UNKNOWN_PRODUCER_ID", E::UnknownProducerId { producer_id: 1 }),
         ("INVALID_TXN_STATE", E::InvalidTxnState { reason: reason() }),
-        ("POLICY_VIOLATION", E::PolicyViolation { reason: reason() }),
-        ("NOT_LEADER_OR_FOLLOWER", E::NotLeaderOrFollower { topic: topic(), partition: 0 }),
+        ("INVALID_PRODUCER_ID_MAPPING", E::InvalidProducerIdMapping { transactional_id: transactional_id(), producer_id: 1 }),
+        ("INVALID_TRANSACTION_TIMEOUT", E::InvalidTransactionTimeout { timeout_ms: 0, max: 900_000 }),
+        ("PRODUCER_FENCED", E::ProducerFenced { transactional_id: transactional_id(), current: 2, found: 1 }),
+        ("TRANSACTION_COORDINATOR_FENCED", E::TransactionCoordinatorFenced { producer_id: 1, current: 2, found: 1 }),
+        ("TRANSACTIONAL_ID_NOT_FOUND", E::TransactionalIdNotFound { transactional_id: transactional_id() }),
+        ("TRANSACTION_ABORTABLE", E::TransactionAbortable { transactional_id: transactional_id(), reason: reason() }),
+        ("OPERATION_NOT_ATTEMPTED", E::OperationNotAttempted),
+        ("UNSTABLE_OFFSET_COMMIT", E::UnstableOffsetCommit { group_id: group(), topic: topic(), partition: 0 }),
         ("OFFSET_METADATA_TOO_LARGE", E::OffsetMetadataTooLarge { size: 5000, limit: 4096 }),
         ("ILLEGAL_GENERATION", E::IllegalGeneration { group_id: group(), current: 3, found: 2 }),
         ("INCONSISTENT_GROUP_PROTOCOL", E::InconsistentGroupProtocol { group_id: group(), reason: reason() }),
