@@ -28,6 +28,9 @@ static GROUP_MAX_SIZE: GucSetting<i32> = GucSetting::<i32>::new(i32::MAX);
 static GROUP_CONSUMER_SESSION_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(45_000);
 static GROUP_CONSUMER_HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5000);
 static OFFSETS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static TRANSACTION_MAX_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(15 * 60 * 1000);
+static TRANSACTIONAL_ID_EXPIRATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static PRODUCER_ID_EXPIRATION: GucSetting<i32> = GucSetting::<i32>::new(24 * 60);
 static OFFSET_METADATA_MAX_BYTES: GucSetting<i32> = GucSetting::<i32>::new(4096);
 
 /// Largest record batch that any setting can allow: far enough below PostgreSQL's
@@ -106,6 +109,21 @@ pub(crate) fn offset_metadata_max_bytes() -> usize {
     usize::try_from(OFFSET_METADATA_MAX_BYTES.get()).unwrap_or(0)
 }
 
+/// Longest transaction timeout that a producer may ask for, in milliseconds.
+pub(crate) fn transaction_max_timeout_ms() -> i32 {
+    TRANSACTION_MAX_TIMEOUT.get()
+}
+
+/// How long a transactional id is kept that nobody uses, in minutes.
+pub(crate) fn transactional_id_expiration_minutes() -> i32 {
+    TRANSACTIONAL_ID_EXPIRATION.get()
+}
+
+/// How long partitions remember a producer that writes nothing, in minutes.
+pub(crate) fn producer_id_expiration_minutes() -> i32 {
+    PRODUCER_ID_EXPIRATION.get()
+}
+
 /// Registers the settings; called once when the library is loaded.
 pub(crate) fn init() {
     GucRegistry::define_int_guc(
@@ -155,6 +173,7 @@ pub(crate) fn init() {
         GucFlags::UNIT_KB,
     );
     define_group_settings();
+    define_transaction_settings();
     // SAFETY: a C string; called once, behind the definitions.
     unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"pg_kafka".as_ptr()) };
 }
@@ -238,5 +257,38 @@ fn define_group_settings() {
         1024 * 1024,
         GucContext::Suset,
         GucFlags::UNIT_BYTE,
+    );
+}
+
+fn define_transaction_settings() {
+    GucRegistry::define_int_guc(
+        c"pg_kafka.transaction_max_timeout",
+        c"Longest transaction timeout that a producer may ask for.",
+        c"As Kafka's transaction.max.timeout.ms. In milliseconds when no unit is given, default 15min.",
+        &TRANSACTION_MAX_TIMEOUT,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"pg_kafka.transactional_id_expiration",
+        c"How long a transactional id is kept that nobody uses.",
+        c"As Kafka's transactional.id.expiration.ms. In minutes when no unit is given, default 7d.",
+        &TRANSACTIONAL_ID_EXPIRATION,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
+        c"pg_kafka.producer_id_expiration",
+        c"How long partitions remember a producer that writes nothing.",
+        c"As Kafka's producer.id.expiration.ms. In minutes when no unit is given, default 1d.",
+        &PRODUCER_ID_EXPIRATION,
+        1,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MIN,
     );
 }

@@ -32,7 +32,12 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/pg_kafka--0.1.0--0.2.0.sql",
     name = "upgrade_0_2_0",
-    requires = ["grants_comments"],
+    requires = ["grants_comments"]
+);
+extension_sql_file!(
+    "../sql/pg_kafka--0.2.0--0.3.0.sql",
+    name = "upgrade_0_3_0",
+    requires = ["upgrade_0_2_0"],
     finalize
 );
 

@@ -1,7 +1,7 @@
-//! What the server is to Kafka's clients, and the ids of their producers.
+//! What the server is to Kafka's clients.
 use pgrx::prelude::*;
 
-use crate::store::{producer, server};
+use crate::store::server;
 
 #[pg_extern(sql = false)]
 fn cluster() -> TableIterator<
@@ -17,11 +17,4 @@ fn cluster() -> TableIterator<
         server::leader_epoch(),
         server::in_recovery(),
     ))
-}
-
-#[pg_extern(sql = false)]
-fn init_producer_id()
--> TableIterator<'static, (name!(producer_id, i64), name!(producer_epoch, i16))> {
-    server::require_writable(c"kafka.init_producer_id()");
-    TableIterator::once((producer::next_producer_id(), 0))
 }

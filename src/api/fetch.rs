@@ -8,6 +8,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::produce_batches::MAX_INFLATED_BYTES;
+use super::visible::Visible;
 use crate::raise::ok;
 use crate::store::header::Headers;
 use crate::store::log::{self, LockMode, Watermarks};
@@ -92,7 +93,7 @@ fn fetch(
         name!(headers, Headers),
     ),
 > {
-    ok(Isolation::parse(isolation));
+    let isolation = ok(Isolation::parse(isolation));
     let wanted = TopicRef::Name(topic.to_owned());
     let budget = Budget {
         records: max_records.max(0) as usize,
@@ -104,7 +105,7 @@ fn fetch(
         wait_duration(max_wait_ms),
         None,
         || {
-            let rows = ok(fetch_now(&wanted, partition, offset, &budget));
+            let rows = ok(fetch_now(&wanted, partition, offset, &budget, isolation)).rows;
             (!rows.is_empty()).then_some(rows)
         },
     );
@@ -115,21 +116,31 @@ fn fetch(
     )
 }
 
+/// What was found from an offset on.
+pub(super) struct Found {
+    pub(super) rows: Vec<RecordRow>,
+    /// Where to go on: behind the records, and behind what there is to pass over.
+    pub(super) next_offset: i64,
+}
+
 pub(super) fn fetch_now(
     wanted: &TopicRef,
     partition: i32,
     offset: i64,
     budget: &Budget,
-) -> Result<Vec<RecordRow>, KafkaError> {
+    isolation: Isolation,
+) -> Result<Found, KafkaError> {
     let (topic, log) = topic::open(wanted, LockMode::Read)?;
     topic.check_partition(partition)?;
     let watermarks = log::watermarks(&topic, &log, partition);
     check_offset(&topic, partition, offset, &watermarks)?;
-    let mut rows = Vec::new();
+    let mut visible = Visible::new(&topic, partition, &watermarks, isolation);
+    let mut next_offset = visible.end.max(offset);
+    let mut rows: Vec<RecordRow> = Vec::new();
     let (mut bytes, mut memory, mut fault) = (0, 0, None);
-    log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
+    log::for_each_batch(&log, partition, offset, visible.end, |row| {
         let read = super::read_batch(&topic.name, partition, row, |data| {
-            each_record(data, |record| {
+            each_record(data, &mut visible, |record| {
                 if record.offset < offset {
                     return ControlFlow::Continue(());
                 }
@@ -139,6 +150,7 @@ pub(super) fn fetch_now(
                     rows.len() >= budget.records || bytes > budget.bytes || memory > MAX_ROWS_BYTES;
                 // The first record is returned however large it is, so that a reader gets on.
                 if full && !(rows.is_empty() && budget.records > 0) {
+                    next_offset = rows.last().map_or(offset, |last| last.offset + 1);
                     return ControlFlow::Break(());
                 }
                 rows.push(record);
@@ -148,6 +160,7 @@ pub(super) fn fetch_now(
         match read {
             Ok(flow) => flow,
             Err(error) => {
+                next_offset = rows.last().map_or(offset, |last| last.offset + 1);
                 fault = Some(error);
                 ControlFlow::Break(())
             }
@@ -156,7 +169,7 @@ pub(super) fn fetch_now(
     // A damaged batch is an error for whoever asks for it, not for those who read up to it.
     match fault {
         Some(error) if rows.is_empty() => Err(error),
-        _ => Ok(rows),
+        _ => Ok(Found { rows, next_offset }),
     }
 }
 
@@ -181,10 +194,11 @@ pub(super) fn check_offset(
 
 fn each_record(
     data: &[u8],
+    visible: &mut Visible,
     mut visit: impl FnMut(RecordRow) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, KafkaError> {
     let (batch, _) = Batch::parse(data)?;
-    if batch.is_control() {
+    if visible.hides(&batch) {
         return Ok(ControlFlow::Continue(()));
     }
     let mut records = batch.records(MAX_INFLATED_BYTES)?;
@@ -241,17 +255,14 @@ fn records(
         name!(headers, Headers),
     ),
 > {
-    ok(Isolation::parse(isolation));
+    let isolation = ok(Isolation::parse(isolation));
     let wanted = TopicRef::Name(topic.to_owned());
     let (topic, log) = ok(topic::open(&wanted, LockMode::Read));
     let pending = (0..topic.partitions)
         .map(|partition| {
             let watermarks = log::watermarks(&topic, &log, partition);
-            (
-                partition,
-                watermarks.log_start_offset,
-                watermarks.high_watermark,
-            )
+            let visible = Visible::new(&topic, partition, &watermarks, isolation);
+            (visible, watermarks.log_start_offset)
         })
         .collect();
     TableIterator::new(RecordScan {
@@ -264,8 +275,8 @@ fn records(
 /// Reads a whole topic one batch at a time, or part of one, up to the watermarks of the moment it began.
 struct RecordScan {
     topic: TopicRef,
-    /// Partition, next offset and high watermark of what is still to be read.
-    pending: VecDeque<(i32, i64, i64)>,
+    /// What is still to be read, each from an offset on.
+    pending: VecDeque<(Visible, i64)>,
     read: VecDeque<(i32, RecordRow)>,
 }
 
@@ -273,13 +284,14 @@ impl RecordScan {
     /// Reads the next batch of the first partition that has one.
     fn refill(&mut self) -> Result<(), KafkaError> {
         let (topic, log) = topic::open(&self.topic, LockMode::Read)?;
-        while let Some(&(partition, offset, high_watermark)) = self.pending.front() {
+        while let Some((visible, offset)) = self.pending.front_mut() {
+            let (partition, from, end) = (visible.partition, *offset, visible.end);
+            let read = &mut self.read;
             let mut found = None;
-            log::for_each_batch(&log, partition, offset, high_watermark, |row| {
+            log::for_each_batch(&log, partition, from, end, |row| {
                 let next = row.last_offset() + 1;
                 found = Some(super::read_batch(&topic.name, partition, row, |data| {
-                    self.keep(partition, offset, data)
-                        .map(|stopped_at| stopped_at.unwrap_or(next))
+                    keep(read, visible, from, data).map(|stopped_at| stopped_at.unwrap_or(next))
                 }));
                 ControlFlow::Break(())
             });
@@ -288,7 +300,7 @@ impl RecordScan {
                     self.pending.pop_front();
                 }
                 Some(next_offset) => {
-                    self.pending[0].1 = next_offset?;
+                    *offset = next_offset?;
                     if !self.read.is_empty() {
                         break;
                     }
@@ -297,25 +309,31 @@ impl RecordScan {
         }
         Ok(())
     }
+}
 
-    /// Keeps the batch's records from offset `from` on; returns the offset of the first one
-    /// that is left for the next time, where the batch holds too many.
-    fn keep(&mut self, partition: i32, from: i64, data: &[u8]) -> Result<Option<i64>, KafkaError> {
-        let (mut memory, mut stopped_at) = (0, None);
-        each_record(data, |record| {
-            if record.offset < from {
-                return ControlFlow::Continue(());
-            }
-            memory += record.memory();
-            if memory > SCAN_ROWS_BYTES && !self.read.is_empty() {
-                stopped_at = Some(record.offset);
-                return ControlFlow::Break(());
-            }
-            self.read.push_back((partition, record));
-            ControlFlow::Continue(())
-        })
-        .map(|_| stopped_at)
-    }
+/// Keeps the batch's records from offset `from` on; returns the offset of the first one that
+/// is left for the next time, where the batch holds too many.
+fn keep(
+    read: &mut VecDeque<(i32, RecordRow)>,
+    visible: &mut Visible,
+    from: i64,
+    data: &[u8],
+) -> Result<Option<i64>, KafkaError> {
+    let partition = visible.partition;
+    let (mut memory, mut stopped_at) = (0, None);
+    each_record(data, visible, |record| {
+        if record.offset < from {
+            return ControlFlow::Continue(());
+        }
+        memory += record.memory();
+        if memory > SCAN_ROWS_BYTES && !read.is_empty() {
+            stopped_at = Some(record.offset);
+            return ControlFlow::Break(());
+        }
+        read.push_back((partition, record));
+        ControlFlow::Continue(())
+    })
+    .map(|_| stopped_at)
 }
 
 impl Iterator for RecordScan {

@@ -1,6 +1,7 @@
 //! `kafka.fetch_batches`: stored batches, unchanged, of several partitions at once.
 use std::ops::ControlFlow;
 
+use kafka_core::batch;
 use kafka_core::error::KafkaError;
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -8,11 +9,23 @@ use pgrx::prelude::*;
 use super::Fault;
 use super::fetch::{Isolation, check_offset};
 use crate::raise::ok;
+use crate::store::aborted::{self, AbortedTransaction};
 use crate::store::log::{self, LockMode, Watermarks};
+use crate::store::stable;
 use crate::store::topic::{self, TopicRef};
 use crate::store::varlena::Bytea;
 
-type Row = (i32, i16, Option<String>, i64, i64, i64, Bytea);
+type Row = (
+    i32,
+    i16,
+    Option<String>,
+    i64,
+    i64,
+    i64,
+    Bytea,
+    Vec<i64>,
+    Vec<i64>,
+);
 
 /// The most that one call returns, whatever it is asked for: a value of PostgreSQL holds 1 GB.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
@@ -45,9 +58,11 @@ fn fetch_batches(
         name!(last_stable_offset, i64),
         name!(log_start_offset, i64),
         name!(records, Bytea),
+        name!(aborted_producer_ids, Vec<i64>),
+        name!(aborted_first_offsets, Vec<i64>),
     ),
 > {
-    ok(super::required("isolation", isolation).and_then(Isolation::parse));
+    let isolation = ok(super::required("isolation", isolation).and_then(Isolation::parse));
     let topics = ok(super::required("topics", topics));
     let partitions = ok(super::elements("partitions", partitions));
     let offsets = ok(super::elements("offsets", offsets));
@@ -72,25 +87,25 @@ fn fetch_batches(
         left: (max_bytes.max(0) as usize).min(MAX_RESPONSE_BYTES),
         empty: true,
     };
-    let mut read: Vec<(Bytea, Result<Watermarks, KafkaError>)> = (0..topics.len())
+    let mut read: Vec<(Bytea, Result<Bounds, KafkaError>)> = (0..topics.len())
         .map(|i| {
             let limit = partition_max_bytes
                 .as_ref()
                 .map_or(max_bytes, |limits| limits[i])
                 .max(0) as usize;
             let mut records = Bytea::with_capacity(0);
-            let watermarks =
+            let bounds =
                 super::topic_ref(Some(&topics), topic_ids.as_deref(), i).and_then(|topic| {
-                    read(
-                        &topic,
-                        partitions[i],
-                        offsets[i],
+                    let wanted = Wanted {
+                        topic,
+                        partition: partitions[i],
+                        offset: offsets[i],
                         limit,
-                        &mut budget,
-                        &mut records,
-                    )
+                        isolation,
+                    };
+                    wanted.read(&mut budget, &mut records)
                 });
-            (records, watermarks)
+            (records, bounds)
         })
         .collect();
     let total: usize = read.iter().map(|(records, _)| records.len()).sum();
@@ -102,47 +117,98 @@ fn fetch_batches(
     let rows: Vec<Row> = read
         .into_iter()
         .enumerate()
-        .map(|(i, (records, watermarks))| match watermarks {
-            Ok(w) => (
-                i as i32 + 1,
-                0,
-                None,
-                w.high_watermark,
-                w.high_watermark,
-                w.log_start_offset,
-                records,
-            ),
+        .map(|(i, (records, bounds))| match bounds {
+            Ok(bounds) => {
+                let aborted = bounds.aborted.into_iter();
+                let (producer_ids, first_offsets) =
+                    aborted.map(|t| (t.producer_id, t.first_offset)).unzip();
+                (
+                    i as i32 + 1,
+                    0,
+                    None,
+                    bounds.watermarks.high_watermark,
+                    bounds.last_stable_offset,
+                    bounds.watermarks.log_start_offset,
+                    records,
+                    producer_ids,
+                    first_offsets,
+                )
+            }
             Err(error) => {
                 let fault = Fault::from(&error);
-                (i as i32 + 1, fault.code, fault.message, -1, -1, -1, records)
+                (
+                    i as i32 + 1,
+                    fault.code,
+                    fault.message,
+                    -1,
+                    -1,
+                    -1,
+                    records,
+                    Vec::new(),
+                    Vec::new(),
+                )
             }
         })
         .collect();
     TableIterator::new(rows)
 }
 
-fn read(
-    wanted: &TopicRef,
+/// What one partition is asked for.
+struct Wanted {
+    topic: TopicRef,
     partition: i32,
     offset: i64,
+    /// Bytes.
     limit: usize,
-    budget: &mut Budget,
-    records: &mut Bytea,
-) -> Result<Watermarks, KafkaError> {
-    let (topic, log) = topic::open(wanted, LockMode::Read)?;
-    topic.check_partition(partition)?;
-    let watermarks = log::watermarks(&topic, &log, partition);
-    check_offset(&topic, partition, offset, &watermarks)?;
-    log::for_each_batch(&log, partition, offset, watermarks.high_watermark, |row| {
-        let size = row.size_bytes();
-        let fits = size <= budget.left && records.len() + size <= limit;
-        if !fits && !budget.empty {
-            return ControlFlow::Break(());
-        }
-        row.with_data(|data| records.push(data));
-        budget.empty = false;
-        budget.left = budget.left.saturating_sub(size);
-        ControlFlow::Continue(())
-    });
-    Ok(watermarks)
+    isolation: Isolation,
+}
+
+/// What is told of a partition beside its records.
+struct Bounds {
+    watermarks: Watermarks,
+    last_stable_offset: i64,
+    /// Transactions with records among those returned, for readers at `read_committed`.
+    aborted: Vec<AbortedTransaction>,
+}
+
+impl Wanted {
+    fn read(&self, budget: &mut Budget, records: &mut Bytea) -> Result<Bounds, KafkaError> {
+        let (topic, log) = topic::open(&self.topic, LockMode::Read)?;
+        topic.check_partition(self.partition)?;
+        let watermarks = log::watermarks(&topic, &log, self.partition);
+        check_offset(&topic, self.partition, self.offset, &watermarks)?;
+        let last_stable_offset = stable::last_stable_offset(&topic, self.partition, &watermarks);
+        let end = match self.isolation {
+            Isolation::ReadCommitted => last_stable_offset,
+            Isolation::ReadUncommitted => watermarks.high_watermark,
+        };
+        let mut transactional_end = None;
+        log::for_each_batch(&log, self.partition, self.offset, end, |row| {
+            let size = row.size_bytes();
+            let fits = size <= budget.left && records.len() + size <= self.limit;
+            if !fits && !budget.empty {
+                return ControlFlow::Break(());
+            }
+            row.with_data(|data| {
+                records.push(data);
+                if batch::is_transactional_data(data) {
+                    transactional_end = Some(row.last_offset() + 1);
+                }
+            });
+            budget.empty = false;
+            budget.left = budget.left.saturating_sub(size);
+            ControlFlow::Continue(())
+        });
+        let aborted = match (self.isolation, transactional_end) {
+            (Isolation::ReadCommitted, Some(end)) => {
+                aborted::between(&topic, self.partition, self.offset, end)
+            }
+            _ => Vec::new(),
+        };
+        Ok(Bounds {
+            watermarks,
+            last_stable_offset,
+            aborted,
+        })
+    }
 }

@@ -84,18 +84,36 @@ impl Member {
     }
 }
 
+/// How offsets are committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommitKind {
+    Plain,
+    /// In a producer's transaction.
+    Transactional,
+}
+
 /// Whether this member may commit offsets, now and to the end of the transaction; and an
 /// answer for each of the partitions.
 pub(super) fn check_member(
     group_id: &str,
     member: &Member,
     partitions: &[(TopicId, i32)],
+    kind: CommitKind,
 ) -> Result<Vec<Result<(), KafkaError>>, KafkaError> {
     let check = |group: &mut Group, context: &Context<'_>| {
         let instance = member.group_instance_id.as_deref();
-        group.check_commit(&member.member_id, instance, member.generation_id, context)?;
-        let of = |(id, partition): &(TopicId, i32)| {
-            group.check_commit_of(&member.member_id, member.generation_id, id, *partition)
+        let (id, generation) = (&member.member_id, member.generation_id);
+        match kind {
+            CommitKind::Plain => group.check_commit(id, instance, generation, context)?,
+            CommitKind::Transactional => {
+                group.check_txn_commit(id, instance, generation, context)?;
+            }
+        }
+        let of = |(topic, partition): &(TopicId, i32)| match kind {
+            CommitKind::Plain => group.check_commit_of(id, generation, topic, *partition),
+            CommitKind::Transactional => {
+                group.check_txn_commit_of(id, instance, generation, topic, *partition)
+            }
         };
         Ok(partitions.iter().map(of).collect())
     };
@@ -104,8 +122,15 @@ pub(super) fn check_member(
     }
     // Only who is no member begins a group by committing.
     if member.generation_id >= 0 && group::read(group_id).is_none() {
-        return Err(KafkaError::GroupIdNotFound {
-            group_id: group_id.to_owned(),
+        return Err(match kind {
+            CommitKind::Plain => KafkaError::GroupIdNotFound {
+                group_id: group_id.to_owned(),
+            },
+            CommitKind::Transactional => KafkaError::IllegalGeneration {
+                group_id: group_id.to_owned(),
+                current: -1,
+                found: member.generation_id,
+            },
         });
     }
     step(group_id, check).reply

@@ -13,6 +13,7 @@ use super::produce_batches::MAX_INFLATED_BYTES;
 use crate::raise::ok;
 use crate::store::log::{self, LockMode, LogTable, Watermarks};
 use crate::store::server;
+use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 
 /// Where a query of offsets ended: -1 and -1 where nothing matches.
@@ -44,7 +45,7 @@ fn list_offsets(
         name!(leader_epoch, i32),
     ),
 > {
-    ok(super::required("isolation", isolation).and_then(Isolation::parse));
+    let isolation = ok(super::required("isolation", isolation).and_then(Isolation::parse));
     let topics = ok(super::required("topics", topics));
     let partitions = ok(super::elements("partitions", partitions));
     let at = ok(super::elements("timestamps", at));
@@ -57,7 +58,7 @@ fn list_offsets(
         .map(|i| {
             let idx = i as i32 + 1;
             let found = super::topic_ref(Some(&topics), None, i)
-                .and_then(|topic| list(&topic, partitions[i], at[i]));
+                .and_then(|topic| list(&topic, partitions[i], at[i], isolation));
             match found {
                 Ok(found) => (
                     idx,
@@ -97,6 +98,7 @@ fn list_offset(
         &TopicRef::Name(topic.to_owned()),
         partition,
         at,
+        Isolation::ReadUncommitted,
     ))))
 }
 
@@ -141,6 +143,7 @@ fn list_offset_text(
         &TopicRef::Name(topic.to_owned()),
         partition,
         special,
+        Isolation::ReadUncommitted,
     ))))
 }
 
@@ -154,7 +157,7 @@ fn at_time(topic: &str, partition: i32, at: TimestampWithTimeZone) -> OffsetRow 
     } else {
         server::micros_to_ms_up(at.into_inner()).max(0)
     };
-    row(ok(list(&wanted, partition, ms)))
+    row(ok(list(&wanted, partition, ms, Isolation::ReadUncommitted)))
 }
 
 fn row(found: Found) -> OffsetRow {
@@ -164,10 +167,19 @@ fn row(found: Found) -> OffsetRow {
     )
 }
 
-fn list(wanted: &TopicRef, partition: i32, at: i64) -> Result<Found, KafkaError> {
+/// What is not stable yet counts only for readers that see it.
+fn list(
+    wanted: &TopicRef,
+    partition: i32,
+    at: i64,
+    isolation: Isolation,
+) -> Result<Found, KafkaError> {
     let (topic, log) = topic::open(wanted, LockMode::Read)?;
     topic.check_partition(partition)?;
-    let watermarks = log::watermarks(&topic, &log, partition);
+    let mut watermarks = log::watermarks(&topic, &log, partition);
+    if isolation == Isolation::ReadCommitted {
+        watermarks.high_watermark = stable::last_stable_offset(&topic, partition, &watermarks);
+    }
     match at {
         timestamps::LATEST => Ok(Found {
             offset: watermarks.high_watermark,

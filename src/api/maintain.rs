@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use kafka_core::txn::Transaction;
 use pgrx::prelude::*;
 
 use crate::guc;
-use crate::store::{group, offset, server};
+use crate::store::txn::{self, Locked};
+use crate::store::{group, offset, producer, server};
 
 /// For how long one call goes on advancing groups.
 const LONGEST: Duration = Duration::from_millis(200);
@@ -35,11 +37,40 @@ fn maintain() -> TableIterator<'static, (name!(task, String), name!(done, i64))>
             expired += offset::expire_topic(&group_id, &topic, retention);
         }
     }
+    let now = server::now_ms();
+    // Reading a transaction under its lock aborts what has timed out.
+    let aborted = txn::timed_out(now)
+        .iter()
+        .filter_map(|id| Locked::try_lock(id))
+        .map(Locked::save)
+        .count();
     let rows = [
         ("groups advanced", advanced as i64),
         ("offsets expired", expired),
         ("groups deleted", group::delete_unused()),
+        ("transactions aborted", aborted as i64),
+        ("transactional ids expired", expire_transactional_ids(now)),
+        (
+            "producer ids expired",
+            producer::expire(guc::producer_id_expiration_minutes()),
+        ),
     ];
     let rows: Vec<_> = rows.map(|(task, done)| (task.to_owned(), done)).into();
     TableIterator::new(rows)
+}
+
+fn expire_transactional_ids(now: i64) -> i64 {
+    let expiration_ms = i64::from(guc::transactional_id_expiration_minutes()) * 60_000;
+    let mut expired = 0;
+    for id in txn::unused_since(now - expiration_ms) {
+        let Some(mut locked) = Locked::try_lock(&id) else {
+            continue;
+        };
+        let unused = |transaction: &Transaction| transaction.is_expired(expiration_ms, now);
+        if locked.transaction.take_if(|t| unused(t)).is_some() {
+            expired += 1;
+        }
+        locked.save();
+    }
+    expired
 }

@@ -16,6 +16,8 @@ mod poll;
 mod produce;
 mod produce_batches;
 mod topic;
+mod txn;
+mod visible;
 mod wait;
 
 use kafka_core::error::KafkaError;

@@ -1,5 +1,6 @@
 //! Committed offsets of groups.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use kafka_core::error::KafkaError;
@@ -8,14 +9,14 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use super::Fault;
-use super::group::{Member, check_member};
+use super::group::{CommitKind, Member, check_member};
 use crate::raise::ok;
 use crate::store::offset::{self, Committed, NewOffset};
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::{group, server};
 
 /// An offset as a call gives it.
-struct Wanted {
+pub(super) struct Wanted {
     topic: TopicRef,
     partition: i32,
     offset: i64,
@@ -45,7 +46,7 @@ fn commit_offset(
         metadata: metadata.unwrap_or_default().to_owned(),
     };
     let member = Member::new(member_id, None, generation_id);
-    for result in commit(group_id, &member, &[wanted]) {
+    for result in commit(group_id, &member, &[wanted], None) {
         ok(result);
     }
 }
@@ -73,6 +74,34 @@ fn commit_offsets(
 > {
     server::require_writable(c"kafka.commit_offsets()");
     let group_id = ok(super::required("group_id", group_id));
+    let wanted = wanted(
+        topics,
+        topic_ids,
+        partitions,
+        offsets,
+        leader_epochs,
+        metadata,
+    );
+    let member = Member::new(member_id, group_instance_id, generation_id);
+    let rows: Vec<_> = (1..)
+        .zip(commit(group_id, &member, &wanted, None))
+        .map(|(idx, result)| {
+            let fault = Fault::of(&result);
+            (idx, fault.code, fault.message)
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+/// The offsets that an array call gives.
+pub(super) fn wanted(
+    topics: Option<Vec<Option<String>>>,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    offsets: Option<Vec<Option<i64>>>,
+    leader_epochs: Option<Vec<Option<i32>>>,
+    metadata: Option<Vec<Option<String>>>,
+) -> Vec<Wanted> {
     let partitions = ok(super::elements("partitions", partitions));
     let offsets = ok(super::elements("offsets", offsets));
     let count = partitions.len();
@@ -86,7 +115,7 @@ fn commit_offsets(
         ("leader_epochs", leader_epochs.len()),
         ("metadata", metadata.len()),
     ]));
-    let wanted: Vec<Wanted> = (0..count)
+    (0..count)
         .map(|i| Wanted {
             topic: ok(super::topic_ref(topics.as_deref(), topic_ids.as_deref(), i)),
             partition: partitions[i],
@@ -94,20 +123,17 @@ fn commit_offsets(
             leader_epoch: leader_epochs[i].filter(|epoch| *epoch >= 0),
             metadata: metadata[i].clone().unwrap_or_default(),
         })
-        .collect();
-    let member = Member::new(member_id, group_instance_id, generation_id);
-    let rows: Vec<_> = (1..)
-        .zip(commit(group_id, &member, &wanted))
-        .map(|(idx, result)| {
-            let fault = Fault::of(&result);
-            (idx, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+        .collect()
 }
 
-/// Commits what can be committed; a result for each.
-fn commit(group_id: &str, member: &Member, wanted: &[Wanted]) -> Vec<Result<(), KafkaError>> {
+/// Commits what can be committed; a result for each. `producer_id`: of the transaction in
+/// which that is done.
+pub(super) fn commit(
+    group_id: &str,
+    member: &Member,
+    wanted: &[Wanted],
+    producer_id: Option<i64>,
+) -> Vec<Result<(), KafkaError>> {
     let topics: Vec<Result<Rc<Topic>, KafkaError>> = wanted.iter().map(check).collect();
     let known = |(wanted, topic): (&Wanted, &Result<Rc<Topic>, KafkaError>)| {
         let topic = topic.as_ref().ok()?;
@@ -115,7 +141,11 @@ fn commit(group_id: &str, member: &Member, wanted: &[Wanted]) -> Vec<Result<(), 
     };
     let partitions: Vec<_> = wanted.iter().zip(&topics).filter_map(known).collect();
     // The empty group id is as good as any here, as in Kafka.
-    let mut allowed = match check_member(group_id, member, &partitions) {
+    let kind = match producer_id {
+        None => CommitKind::Plain,
+        Some(_) => CommitKind::Transactional,
+    };
+    let mut allowed = match check_member(group_id, member, &partitions, kind) {
         Ok(allowed) => allowed.into_iter(),
         Err(error) => return vec![Err(error); wanted.len()],
     };
@@ -140,8 +170,10 @@ fn commit(group_id: &str, member: &Member, wanted: &[Wanted]) -> Vec<Result<(), 
             })
         })
         .collect();
-    if !new.is_empty() {
-        offset::commit(group_id, &mut new);
+    match producer_id {
+        _ if new.is_empty() => {}
+        None => offset::commit(group_id, &mut new),
+        Some(id) => offset::commit_in_transaction(group_id, id, &mut new),
     }
     checked.into_iter().map(|topic| topic.map(drop)).collect()
 }
@@ -187,6 +219,7 @@ fn committed_offsets(
     topic_ids: Option<Vec<Option<Uuid>>>,
     member_id: Option<&str>,
     member_epoch: Option<i32>,
+    require_stable: Option<bool>,
 ) -> TableIterator<
     'static,
     (
@@ -210,10 +243,16 @@ fn committed_offsets(
         ok(group.check_fetch(member_id, member_epoch));
     }
     let found = offset::all(group_id);
+    let unstable = if require_stable.unwrap_or(false) {
+        offset::unstable(group_id)
+    } else {
+        BTreeSet::new()
+    };
     if topics.is_none() && topic_ids.is_none() {
         let rows: Vec<_> = (1..)
             .zip(found)
             .map(|(idx, c)| committed_row(idx, c))
+            .map(|row| stable_row(group_id, &unstable, row))
             .collect();
         return TableIterator::new(rows);
     }
@@ -234,10 +273,11 @@ fn committed_offsets(
                         TopicRef::Id(id) => c.topic_id.as_bytes() == id,
                     }
             };
-            match found.iter().find(|committed| is_it(committed)) {
+            let row = match found.iter().find(|committed| is_it(committed)) {
                 Some(committed) => committed_row(i as i32 + 1, committed.clone()),
                 None => nothing_committed(i as i32 + 1, &wanted, partitions[i]),
-            }
+            };
+            stable_row(group_id, &unstable, row)
         })
         .collect();
     TableIterator::new(rows)
@@ -255,6 +295,36 @@ fn committed_row(idx: i32, committed: Committed) -> CommittedRow {
         committed.leader_epoch,
         Some(committed.metadata),
         Some(committed.committed_at),
+    )
+}
+
+/// The row, or that an open transaction is about to make it out of date.
+fn stable_row(
+    group_id: &str,
+    unstable: &BTreeSet<(String, i32)>,
+    row: CommittedRow,
+) -> CommittedRow {
+    let key = (row.3.clone().unwrap_or_default(), row.5);
+    if !unstable.contains(&key) {
+        return row;
+    }
+    let (idx, _, _, name, id, partition, ..) = row;
+    let fault = Fault::from(&KafkaError::UnstableOffsetCommit {
+        group_id: group_id.to_owned(),
+        topic: key.0,
+        partition,
+    });
+    (
+        idx,
+        fault.code,
+        fault.message,
+        name,
+        id,
+        partition,
+        None,
+        None,
+        None,
+        None,
     )
 }
 

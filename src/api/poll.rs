@@ -15,13 +15,14 @@ use kafka_core::error::KafkaError;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::fetch::{Budget, RecordRow, fetch_now};
+use super::fetch::{Budget, Found as Fetched, Isolation, RecordRow, fetch_now};
 use super::group::check_group_id;
 use crate::raise::ok;
 use crate::store::header::Headers;
 use crate::store::log::{self, LockMode};
 use crate::store::offset::{self, NewOffset};
 use crate::store::polled::{self, Claim};
+use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::wake::{self, Slot};
 use crate::store::{group, server, wait_duration};
@@ -182,17 +183,17 @@ impl Poller {
             let Some(claim) = Claim::try_take(&self.group_id, &topic, *partition) else {
                 continue;
             };
-            let records = self.take_of(&topic, *partition, &left)?;
-            let Some(last) = records.last() else {
+            let Some(found_here) = self.take_of(&topic, *partition, &left)? else {
                 claim.release();
                 continue;
             };
+            let records = found_here.rows;
             offset::commit(
                 &self.group_id,
                 &mut vec![NewOffset {
                     topic: &topic,
                     partition: *partition,
-                    offset: last.offset + 1,
+                    offset: found_here.next_offset,
                     leader_epoch: Some(server::leader_epoch()),
                     metadata: "",
                 }],
@@ -216,18 +217,21 @@ impl Poller {
         Ok(found)
     }
 
+    /// None where the group's offset stays where it is. What there is only to pass over, such
+    /// as an aborted transaction, moves it too.
     fn take_of(
         &self,
         topic: &Topic,
         partition: i32,
         budget: &Budget,
-    ) -> Result<Vec<RecordRow>, KafkaError> {
+    ) -> Result<Option<Fetched>, KafkaError> {
         let wanted = TopicRef::Name(topic.name.clone());
         let (start, end) = {
             let (topic, log) = topic::open(&wanted, LockMode::Read)?;
             topic.check_partition(partition)?;
             let watermarks = log::watermarks(&topic, &log, partition);
-            (watermarks.log_start_offset, watermarks.high_watermark)
+            let end = stable::last_stable_offset(&topic, partition, &watermarks);
+            (watermarks.log_start_offset, end)
         };
         let committed = offset::one(&self.group_id, topic, partition);
         let from = match (committed, self.reset) {
@@ -235,7 +239,8 @@ impl Poller {
             (_, Reset::Earliest) => start,
             (_, Reset::Latest) => end,
         };
-        fetch_now(&wanted, partition, from, budget)
+        let found = fetch_now(&wanted, partition, from, budget, Isolation::ReadCommitted)?;
+        Ok(Some(found).filter(|found| found.next_offset > from))
     }
 
     /// Waits for records of the assigned partitions, or a change of the group.

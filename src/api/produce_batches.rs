@@ -1,7 +1,7 @@
 //! `kafka.produce_batches`: record batches as clients send them, appended at once, with an
 //! error code for each partition.
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use kafka_core::batch::{self, Batch, Limits, Summary};
@@ -10,6 +10,7 @@ use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
 use kafka_core::producer::{ProducerState, SequenceVerdict, check_sequence};
 use kafka_core::record::HeaderRef;
+use kafka_core::txn::{self, Producer, Version};
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
@@ -20,6 +21,7 @@ use crate::store::pending;
 use crate::store::producer::{self, ProducerKey};
 use crate::store::server;
 use crate::store::topic::{self, Topic, TopicRef};
+use crate::store::txn::Locked;
 use crate::store::varlena::Bytea;
 
 /// Partition number that asks for each record to be routed by its key.
@@ -35,6 +37,15 @@ struct Accepted<'a> {
     log: Rc<LogTable>,
     partition: i32,
     batches: Vec<AcceptedBatch<'a>>,
+    /// Of a transactional batch.
+    writer: Option<Writer>,
+}
+
+/// In whose name a transactional batch is written.
+#[derive(Clone)]
+struct Writer {
+    transactional_id: String,
+    version: Version,
 }
 
 struct AcceptedBatch<'a> {
@@ -73,6 +84,8 @@ fn produce_batches(
     batches: Option<pgrx::Array<'_, &[u8]>>,
     topic_ids: Option<Vec<Option<Uuid>>>,
     acks: Option<i16>,
+    transactional_ids: Option<Vec<Option<String>>>,
+    transaction_versions: Option<Vec<Option<i16>>>,
 ) -> TableIterator<
     'static,
     (
@@ -99,7 +112,24 @@ fn produce_batches(
             "topic_ids",
             topic_ids.as_ref().map_or(topics.len(), Vec::len),
         ),
+        (
+            "transactional_ids",
+            transactional_ids.as_ref().map_or(topics.len(), Vec::len),
+        ),
+        (
+            "transaction_versions",
+            transaction_versions.as_ref().map_or(topics.len(), Vec::len),
+        ),
     ]));
+    let writer = |i: usize| -> Result<Option<Writer>, KafkaError> {
+        let id = transactional_ids.as_ref().and_then(|ids| ids[i].clone());
+        let version = transaction_versions.as_ref().and_then(|v| v[i]);
+        let version = version.map_or(Ok(Version::V1), Version::try_from)?;
+        Ok(id.map(|transactional_id| Writer {
+            transactional_id,
+            version,
+        }))
+    };
     let mut open = OpenTopics::default();
     let accepted: Vec<Result<Accepted<'_>, KafkaError>> = (0..topics.len())
         .map(|i| {
@@ -108,16 +138,17 @@ fn produce_batches(
             }
             let (topic, log) =
                 open.open(super::topic_ref(Some(&topics), topic_ids.as_deref(), i)?)?;
-            accept(topic, log, partitions[i], batches[i])
+            accept(topic, log, partitions[i], batches[i], writer(i)?)
         })
         .collect();
+    let mut transactions = lock_transactions(&accepted);
     let mut producers = lock_producers(&accepted);
     let rows: Vec<Row> = accepted
         .into_iter()
         .zip(&partitions)
         .enumerate()
         .map(|(i, (accepted, &partition))| {
-            let appended = accepted.and_then(|accepted| append(&accepted, &mut producers));
+            let appended = accepted.and_then(|a| append(&a, &mut producers, &mut transactions));
             row(i, partition, appended)
         })
         .collect();
@@ -125,6 +156,9 @@ fn produce_batches(
         if let Some(state) = state.changed {
             producer::save(key, &state);
         }
+    }
+    for locked in transactions.into_values() {
+        locked.save();
     }
     TableIterator::new(rows)
 }
@@ -154,6 +188,7 @@ fn accept(
     log: Rc<LogTable>,
     partition: i32,
     bytes: Option<&[u8]>,
+    writer: Option<Writer>,
 ) -> Result<Accepted<'_>, KafkaError> {
     if partition != BY_KEY {
         topic.check_partition(partition)?;
@@ -167,9 +202,9 @@ fn accept(
         let summary = batch.accept(limits)?;
         // As Kafka's broker does: what is damaged inside would stop every reader later.
         batch.verify_records(MAX_INFLATED_BYTES)?;
-        if summary.transactional {
-            return Err(KafkaError::InvalidTxnState {
-                reason: "the batch is part of a transaction that was not begun".to_owned(),
+        if summary.transactional && writer.is_none() {
+            return Err(KafkaError::InvalidRequest {
+                reason: "a batch of a transaction needs its transactional id".to_owned(),
             });
         }
         if partition == BY_KEY && summary.producer_id >= 0 {
@@ -194,11 +229,13 @@ fn accept(
             reason: "batches that carry a producer id come one at a time".to_owned(),
         });
     }
+    let transactional = batches.iter().any(|b| b.summary.transactional);
     Ok(Accepted {
         topic,
         log,
         partition,
         batches,
+        writer: writer.filter(|_| transactional),
     })
 }
 
@@ -212,6 +249,15 @@ fn stored_form<'a>(
         return Ok(Cow::Borrowed(batch.bytes()));
     }
     batch::recompress(batch, wanted, MAX_INFLATED_BYTES).map(Cow::Owned)
+}
+
+/// Locks the transactional ids that the call has batches of, in one order.
+fn lock_transactions(accepted: &[Result<Accepted<'_>, KafkaError>]) -> BTreeMap<String, Locked> {
+    let writers = accepted.iter().flatten().flat_map(|a| &a.writer);
+    let ids: BTreeSet<&String> = writers.map(|writer| &writer.transactional_id).collect();
+    ids.into_iter()
+        .map(|id| (id.clone(), Locked::lock(id)))
+        .collect()
 }
 
 struct LockedProducer {
@@ -255,13 +301,14 @@ fn producer_key(accepted: &Accepted<'_>, summary: &Summary) -> Option<ProducerKe
 fn append(
     accepted: &Accepted<'_>,
     producers: &mut BTreeMap<ProducerKey, LockedProducer>,
+    transactions: &mut BTreeMap<String, Locked>,
 ) -> Result<Appended, KafkaError> {
     let topic = &accepted.topic;
     let log_append_time = pending::log_append_time(topic);
     let base_offset = if accepted.partition == BY_KEY {
         append_by_key(accepted)?
     } else {
-        append_in_order(accepted, log_append_time, producers)?
+        append_in_order(accepted, log_append_time, producers, transactions)?
     };
     let log_start_offset = if accepted.partition == BY_KEY {
         -1
@@ -279,6 +326,7 @@ fn append_in_order(
     accepted: &Accepted<'_>,
     log_append_time: Option<i64>,
     producers: &mut BTreeMap<ProducerKey, LockedProducer>,
+    transactions: &mut BTreeMap<String, Locked>,
 ) -> Result<i64, KafkaError> {
     let summary = &accepted.batches[0].summary;
     let producer = producer_key(accepted, summary).and_then(|key| producers.get_mut(&key));
@@ -293,6 +341,12 @@ fn append_in_order(
         if let SequenceVerdict::Duplicate(past) = verdict {
             return Ok(past.base_offset);
         }
+        if let Some(state) = &producer.state {
+            state.check_transactional(summary.transactional)?;
+        }
+    }
+    if let Some(writer) = &accepted.writer {
+        check_transaction(accepted, writer, transactions)?;
     }
     let mut new: Vec<NewBatch> = accepted
         .batches
@@ -322,9 +376,32 @@ fn append_in_order(
             base_offset,
             summary.max_timestamp,
         );
+        if summary.transactional {
+            state.record_transactional(base_offset);
+        }
         producer.changed = Some(state.clone());
     }
     Ok(base_offset)
+}
+
+/// Whether the batch may be written in the transaction, which may begin with it.
+fn check_transaction(
+    accepted: &Accepted<'_>,
+    writer: &Writer,
+    transactions: &mut BTreeMap<String, Locked>,
+) -> Result<(), KafkaError> {
+    let summary = &accepted.batches[0].summary;
+    let producer = Producer {
+        id: summary.producer_id,
+        epoch: summary.producer_epoch,
+    };
+    let locked = transactions.get_mut(&writer.transactional_id);
+    let now = locked.as_ref().map_or(0, |locked| locked.now);
+    let Some(transaction) = locked.and_then(|locked| locked.transaction.as_mut()) else {
+        return Err(txn::mapping(&writer.transactional_id, producer));
+    };
+    let partition = (accepted.topic.number, accepted.partition);
+    transaction.produce(producer, partition, writer.version, now)
 }
 
 /// Rebuilds the batches by the partition of each record's key, as the Java client would

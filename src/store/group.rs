@@ -236,6 +236,7 @@ fn delete(group_id: &str) {
         "DELETE FROM kafka_log.groups WHERE group_id OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.group_members WHERE group_id OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.consumer_offsets WHERE group_id OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.transaction_offsets WHERE group_id OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(group_id)]);
     }
@@ -250,7 +251,8 @@ pub(crate) fn delete_unused() -> i64 {
          WHERE g.state OPERATOR(pg_catalog.=) 'Empty' AND g.changed_at OPERATOR(pg_catalog.<)
                (pg_catalog.now() OPERATOR(pg_catalog.-) '10 minutes'::pg_catalog.interval)
            AND NOT EXISTS (SELECT FROM kafka_log.group_members AS m WHERE m.group_id OPERATOR(pg_catalog.=) g.group_id)
-           AND NOT EXISTS (SELECT FROM kafka_log.consumer_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) g.group_id)",
+           AND NOT EXISTS (SELECT FROM kafka_log.consumer_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) g.group_id)
+           AND NOT EXISTS (SELECT FROM kafka_log.transaction_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) g.group_id)",
         &[],
         |row| row.required(1),
     );
@@ -264,7 +266,8 @@ pub(crate) fn delete_unused() -> i64 {
             "DELETE FROM kafka_log.groups AS g
              WHERE g.group_id OPERATOR(pg_catalog.=) $1 AND g.state OPERATOR(pg_catalog.=) 'Empty'
                AND NOT EXISTS (SELECT FROM kafka_log.group_members AS m WHERE m.group_id OPERATOR(pg_catalog.=) $1)
-               AND NOT EXISTS (SELECT FROM kafka_log.consumer_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) $1)",
+               AND NOT EXISTS (SELECT FROM kafka_log.consumer_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) $1)
+               AND NOT EXISTS (SELECT FROM kafka_log.transaction_offsets AS o WHERE o.group_id OPERATOR(pg_catalog.=) $1)",
             &[param(group_id.as_str())],
         );
     }

@@ -1,5 +1,6 @@
 //! The only place that knows tables, heap and index access, SPI, locks and callbacks.
 //! It holds none of Kafka's rules: those are `kafka_core`'s.
+pub(crate) mod aborted;
 pub(crate) mod group;
 pub(crate) mod header;
 pub(crate) mod log;
@@ -10,7 +11,9 @@ pub(crate) mod producer;
 pub(crate) mod scan;
 pub(crate) mod server;
 mod sql;
+pub(crate) mod stable;
 pub(crate) mod topic;
+pub(crate) mod txn;
 pub(crate) mod varlena;
 pub(crate) mod wake;
 

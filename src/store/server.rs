@@ -20,6 +20,9 @@ pub(super) enum LockKind {
     Claim = 0x6b05,
     /// Held by `kafka.maintain` to the end of its transaction.
     Maintenance = 0x6b06,
+    /// (hash of the transactional id): held to the end of the transaction by whoever changes
+    /// its state or writes in its name.
+    Transaction = 0x6b07,
 }
 
 pub(super) fn lock_tag(first: i32, second: i32, kind: LockKind) -> pg_sys::LOCKTAG {
@@ -39,6 +42,12 @@ pub(super) fn try_lock(tag: &pg_sys::LOCKTAG) -> bool {
     // SAFETY: a transaction-level lock, released at the end of the transaction.
     let result = unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, true) };
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}
+
+/// Takes a lock to the end of the transaction. Deadlocks are found by PostgreSQL.
+pub(super) fn lock(tag: &pg_sys::LOCKTAG) {
+    // SAFETY: a transaction-level lock, released at the end of the transaction.
+    unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, false) };
 }
 
 /// Whether this transaction is the one that maintains.

@@ -17,6 +17,7 @@ thread_local! {
 }
 
 /// A parameter: its type and value.
+#[derive(Clone)]
 pub(super) struct Param {
     oid: pg_sys::Oid,
     datum: Option<pg_sys::Datum>,

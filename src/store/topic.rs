@@ -92,6 +92,7 @@ impl TopicRef {
 struct Cache {
     by_name: HashMap<String, Rc<Topic>>,
     by_id: HashMap<[u8; 16], Rc<Topic>>,
+    by_number: HashMap<i32, Rc<Topic>>,
 }
 
 impl Cache {
@@ -105,11 +106,13 @@ impl Cache {
     fn insert(&mut self, topic: &Rc<Topic>) {
         self.by_name.insert(topic.name.clone(), Rc::clone(topic));
         self.by_id.insert(*topic.id.as_bytes(), Rc::clone(topic));
+        self.by_number.insert(topic.number, Rc::clone(topic));
     }
 
     fn clear(&mut self) {
         self.by_name.clear();
         self.by_id.clear();
+        self.by_number.clear();
     }
 }
 
@@ -193,6 +196,24 @@ pub(crate) fn find(topic: &TopicRef) -> Result<Rc<Topic>, KafkaError> {
     let loaded = load(topic).ok_or_else(|| topic.unknown())?;
     CACHE.with_borrow_mut(|cache| cache.insert(&loaded));
     Ok(loaded)
+}
+
+/// The topic of this number, unless it was deleted.
+pub(crate) fn numbered(number: i32) -> Option<TopicRef> {
+    let cached = CACHE.with_borrow(|cache| {
+        let topic = cache.by_number.get(&number)?;
+        Some(*topic.id.as_bytes())
+    });
+    cached
+        .or_else(|| {
+            sql::query(
+                "SELECT topic_id FROM kafka_log.topics WHERE topic_number OPERATOR(pg_catalog.=) $1",
+                &[param(number)],
+                |row| *row.required::<Uuid>(1).as_bytes(),
+            )
+            .pop()
+        })
+        .map(TopicRef::Id)
 }
 
 /// Every topic there is, by name.
@@ -333,7 +354,9 @@ pub(crate) fn delete(topic: &Topic) {
         "DELETE FROM kafka_log.topics WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.producers WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.aborted_transactions WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.consumer_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.transaction_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(topic.number)]);
     }
@@ -375,6 +398,12 @@ pub(crate) fn delete_records(topic: &Topic, partition: i32, offset: i64) {
         "DELETE FROM kafka_log.{table}
          WHERE partition OPERATOR(pg_catalog.=) {partition} AND last_offset OPERATOR(pg_catalog.<) {offset}"
     ));
+    sql::execute(
+        "DELETE FROM kafka_log.aborted_transactions
+         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
+           AND last_offset OPERATOR(pg_catalog.<) $3",
+        &[param(topic.number), param(partition), param(offset)],
+    );
     // SAFETY: the caller has the log table open, so the relation exists.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(topic.log_table) };
 }
@@ -404,11 +433,16 @@ fn relation_name(relation: pg_sys::Oid) -> String {
     }
 }
 
+/// A table or index of the extension.
+pub(super) fn catalog_relation(name: &str) -> pg_sys::Oid {
+    relation_oid(name).unwrap_or_else(|| {
+        error!("kafka_log.{name} is missing: run CREATE EXTENSION pg_kafka, or ALTER EXTENSION pg_kafka UPDATE")
+    })
+}
+
 /// The role that owns the extension's tables, as which the store's SQL runs.
 pub(super) fn catalog_owner() -> pg_sys::Oid {
-    let Some(topics) = relation_oid("topics") else {
-        error!("table kafka_log.topics is missing: run CREATE EXTENSION pg_kafka");
-    };
+    let topics = catalog_relation("topics");
     // SAFETY: the relation is open while its class row is read.
     unsafe {
         let relation = pg_sys::relation_open(topics, pg_sys::AccessShareLock as i32);

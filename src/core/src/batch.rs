@@ -404,6 +404,13 @@ pub fn split_batches(bytes: &[u8]) -> impl Iterator<Item = Result<Batch<'_>, Kaf
     })
 }
 
+/// Whether a stored batch has records of a transaction, which may turn out to be aborted.
+pub fn is_transactional_data(bytes: &[u8]) -> bool {
+    let attributes = bytes.get(ATTRIBUTES_AT..).and_then(<[u8]>::first_chunk);
+    let attributes = attributes.map_or(0, |bytes| i16::from_be_bytes(*bytes));
+    attributes & (TRANSACTIONAL | CONTROL) == TRANSACTIONAL
+}
+
 /// Writes what the log decides into a batch, in place: its base offset, its leader epoch
 /// and, with `log_append_time` (epoch milliseconds), that time for all its records. Only
 /// the last changes bytes under the checksum, which is then computed again. Bytes shorter

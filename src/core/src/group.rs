@@ -284,6 +284,54 @@ impl Group {
         }
     }
 
+    /// See [`classic::Group::check_txn_commit`]; where the server assigns each partition is
+    /// judged.
+    pub fn check_txn_commit(
+        &mut self,
+        member_id: &str,
+        group_instance_id: Option<&str>,
+        generation_id: i32,
+        context: &Context<'_>,
+    ) -> Result<(), KafkaError> {
+        match self {
+            Self::Classic(group) => {
+                group.check_txn_commit(member_id, group_instance_id, generation_id, context.now)
+            }
+            Self::Consumer(_) => Ok(()),
+        }
+    }
+
+    /// Whether the member may commit an offset of this partition in a transaction; see
+    /// [`check_txn_commit`](Self::check_txn_commit). What is too old for a member has, as
+    /// Kafka answers it here, another generation.
+    pub fn check_txn_commit_of(
+        &self,
+        member_id: &str,
+        group_instance_id: Option<&str>,
+        generation_id: i32,
+        topic_id: &TopicId,
+        partition: i32,
+    ) -> Result<(), KafkaError> {
+        let named = generation_id >= 0 || !member_id.is_empty() || group_instance_id.is_some();
+        if !named {
+            return Ok(());
+        }
+        self.check_commit_of(member_id, generation_id, topic_id, partition)
+            .map_err(|error| match error {
+                KafkaError::StaleMemberEpoch {
+                    group_id,
+                    current,
+                    found,
+                    ..
+                } => KafkaError::IllegalGeneration {
+                    group_id,
+                    current,
+                    found,
+                },
+                other => other,
+            })
+    }
+
     /// Notes a sign of life of the member, if it is one.
     pub fn touch(&mut self, member_id: &str, context: &Context<'_>) {
         match self {

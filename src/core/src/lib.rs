@@ -16,6 +16,7 @@ pub mod group;
 pub mod marker;
 pub mod offsets;
 pub mod partitioner;
+pub mod pattern;
 pub mod producer;
 pub mod record;
 pub mod topic;

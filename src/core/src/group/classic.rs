@@ -311,6 +311,24 @@ impl Group {
         Ok(())
     }
 
+    /// Whether this member may commit offsets in a transaction (KIP-447): it is fenced if it
+    /// says who it is, and nobody has to. The state of the group does not matter.
+    pub fn check_txn_commit(
+        &mut self,
+        member_id: &str,
+        group_instance_id: Option<&str>,
+        generation_id: i32,
+        now: i64,
+    ) -> Result<(), KafkaError> {
+        self.advance(now);
+        let named = generation_id >= 0 || !member_id.is_empty() || group_instance_id.is_some();
+        if !named || generation_id < 0 && self.state == State::Empty {
+            return Ok(());
+        }
+        self.check_member(member_id, group_instance_id)?;
+        self.check_generation(generation_id)
+    }
+
     /// Members that have joined at least once; the others only hold an id.
     pub fn joined_members(&self) -> impl Iterator<Item = (&String, &Member)> {
         self.members

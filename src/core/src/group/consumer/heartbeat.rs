@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::subscription::{Subscriptions, validate_regex};
+use super::subscription::Subscriptions;
 use super::{
     Assigned, Assignor, Config, ConsumerGroup, JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, Member,
     MemberState, Subscriber, assign, reconcile,
 };
 use crate::error::KafkaError;
 use crate::group::{Partitions, Topics};
+use crate::pattern::Pattern;
 
 /// A `ConsumerGroupHeartbeat` request, versions 0 and 1. What is `None` has not changed
 /// since the last one.
@@ -261,7 +262,7 @@ fn check_request<'r>(group: &ConsumerGroup, request: &'r Heartbeat) -> Result<&'
     if let Some(regex) = &request.subscribed_regex
         && !in_use(regex)
     {
-        validate_regex(regex)?;
+        Pattern::parse(regex)?;
     }
     Ok(member_id)
 }

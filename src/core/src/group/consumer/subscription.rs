@@ -3,19 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher as _;
 
-use regex::bytes::{Regex, RegexBuilder};
 use twox_hash::XxHash64;
 
 use super::Member;
-use crate::error::KafkaError;
 use crate::group::{Topic, TopicId, Topics};
-
-/// Parsing takes some hundred times the memory of the expression.
-const REGEX_MAX_LEN: usize = 1 << 16;
-/// What a compiled expression may take, in bytes.
-const REGEX_SIZE_LIMIT: usize = 4 << 20;
-/// How deep an expression may be nested; parsing recurses.
-const REGEX_NEST_LIMIT: u32 = 100;
+use crate::pattern::Pattern;
 
 /// The regular expressions of a group's members, resolved.
 pub(super) struct Subscriptions<'t> {
@@ -118,77 +110,18 @@ pub(super) fn covers(member: &Member, topic: &str) -> bool {
         || member
             .subscribed_regex
             .as_ref()
-            .and_then(|regex| compile(regex).ok())
-            .is_some_and(|regex| regex.is_match(topic.as_bytes()))
-}
-
-/// # Errors
-/// [`KafkaError::InvalidRegularExpression`]
-pub(super) fn validate_regex(regex: &str) -> Result<(), KafkaError> {
-    let invalid = |reason| Err(KafkaError::InvalidRegularExpression { reason });
-    if regex.len() > REGEX_MAX_LEN {
-        return invalid(format!("it is longer than {REGEX_MAX_LEN} bytes"));
-    }
-    // Alone first: brackets that only balance with the ones around it are no expression.
-    match build(&unquoted(regex)).and_then(|_| compile(regex)) {
-        Ok(_) => Ok(()),
-        Err(error) => invalid(error.to_string()),
-    }
+            .and_then(|regex| Pattern::accepted(regex))
+            .is_some_and(|pattern| pattern.matches(topic))
 }
 
 /// An expression that cannot be compiled matches nothing: it was refused at the door.
 fn matching_topics<'t>(regex: &str, topics: &'t Topics) -> BTreeSet<&'t str> {
-    let Ok(regex) = compile(regex) else {
+    let Some(pattern) = Pattern::accepted(regex) else {
         return BTreeSet::new();
     };
     topics
         .keys()
         .map(String::as_str)
-        .filter(|name| regex.is_match(name.as_bytes()))
+        .filter(|name| pattern.matches(name))
         .collect()
-}
-
-/// RE2 syntax, matched against the whole name. `\w`, `\d` and `\s` are ASCII as in RE2,
-/// which also keeps their repetitions small; expressions that need Unicode get it.
-fn compile(regex: &str) -> Result<Regex, regex::Error> {
-    let whole = format!(r"\A(?:{})\z", unquoted(regex));
-    build(&whole)
-}
-
-fn build(regex: &str) -> Result<Regex, regex::Error> {
-    let build = |unicode| {
-        RegexBuilder::new(regex)
-            .unicode(unicode)
-            .size_limit(REGEX_SIZE_LIMIT)
-            .dfa_size_limit(REGEX_SIZE_LIMIT)
-            .nest_limit(REGEX_NEST_LIMIT)
-            .build()
-    };
-    build(false).or_else(|_| build(true))
-}
-
-/// Writes `\Q...\E`, which Java's `Pattern.quote` makes, with each character escaped.
-fn unquoted(regex: &str) -> String {
-    let mut out = String::with_capacity(regex.len());
-    let mut rest = regex.chars();
-    while let Some(c) = rest.next() {
-        out.push(c);
-        if c != '\\' {
-            continue;
-        }
-        match rest.next() {
-            Some('Q') => {
-                out.pop();
-                let (quoted, after) = rest
-                    .as_str()
-                    .split_once("\\E")
-                    .unwrap_or((rest.as_str(), ""));
-                out.push_str(&regex::escape(quoted));
-                rest = after.chars();
-            }
-            Some(escaped) => out.push(escaped),
-            None => {}
-        }
-    }
-    out
 }

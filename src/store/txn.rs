@@ -1,0 +1,295 @@
+//! Transactions of producers: rows of `kafka_log.transactions`, and what is written when one
+//! ends. Everybody who changes the state of a transactional id, or writes in its name, has
+//! its lock to the end of the transaction, so that nothing is appended to what is ended.
+//!
+//! Locks are taken in this order: of the log tables, of the transactional id, of a group,
+//! rows of producers, partitions.
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use kafka_core::marker::{Outcome, marker};
+use kafka_core::txn::{Ended, Producer, State, Transaction, Version};
+use pgrx::pg_sys;
+
+use super::aborted::{self, AbortedTransaction};
+use super::log::{self, LockMode, LogTable};
+use super::offset;
+use super::pending;
+use super::producer::{self, ProducerKey};
+use super::server::{self, LockKind, lock_tag};
+use super::sql::{self, Row, param};
+use super::stable;
+use super::topic::{self, Topic};
+
+/// A transactional id that this transaction has to itself.
+pub(crate) struct Locked {
+    /// None for one that is not known. What is changed here is written by `save`.
+    pub(crate) transaction: Option<Transaction>,
+    /// Epoch milliseconds.
+    pub(crate) now: i64,
+    before: Option<Transaction>,
+}
+
+impl Locked {
+    /// Waits for the lock. A transaction that has been open for too long is aborted.
+    pub(crate) fn lock(transactional_id: &str) -> Self {
+        server::lock(&transaction_lock(transactional_id));
+        Self::read(transactional_id)
+    }
+
+    /// None where somebody else has the lock.
+    pub(crate) fn try_lock(transactional_id: &str) -> Option<Self> {
+        server::try_lock(&transaction_lock(transactional_id)).then(|| Self::read(transactional_id))
+    }
+
+    fn read(transactional_id: &str) -> Self {
+        let before = read(transactional_id);
+        let mut locked = Self {
+            transaction: before.clone(),
+            now: server::now_ms(),
+            before,
+        };
+        let timed_out = locked
+            .transaction
+            .as_mut()
+            .and_then(|transaction| transaction.time_out(locked.now));
+        if let Some(ended) = &timed_out {
+            end(ended);
+        }
+        locked
+    }
+
+    /// Writes what has changed.
+    pub(crate) fn save(self) {
+        match (&self.before, &self.transaction) {
+            (before, Some(transaction)) if before.as_ref() != Some(transaction) => {
+                save(transaction);
+            }
+            (Some(before), None) => delete(&before.transactional_id),
+            _ => {}
+        }
+    }
+}
+
+/// Changes a transactional id under its lock, writes it, and writes the end of a transaction
+/// where `step` returns one.
+pub(crate) fn step<T>(
+    transactional_id: &str,
+    step: impl FnOnce(&mut Option<Transaction>, i64) -> (Option<Ended>, T),
+) -> T {
+    let mut locked = Locked::lock(transactional_id);
+    let (ended, result) = step(&mut locked.transaction, locked.now);
+    locked.save();
+    if let Some(ended) = &ended {
+        end(ended);
+    }
+    result
+}
+
+fn transaction_lock(transactional_id: &str) -> pg_sys::LOCKTAG {
+    let hash = kafka_core::partitioner::murmur2(transactional_id.as_bytes());
+    lock_tag(hash as i32, 0, LockKind::Transaction)
+}
+
+/// Writes the markers into the partitions, and lets the offsets hold or forgets them.
+/// Partitions of topics that were deleted meanwhile are left out.
+fn end(ended: &Ended) {
+    let mut open: BTreeMap<i32, (Rc<Topic>, LogTable)> = BTreeMap::new();
+    for (number, _) in &ended.partitions {
+        if !open.contains_key(number)
+            && let Some(topic) = topic::numbered(*number)
+            && let Ok(found) = topic::open(&topic, LockMode::Write)
+        {
+            open.insert(*number, found);
+        }
+    }
+    let Producer { id, epoch } = ended.producer;
+    for (number, partition) in &ended.partitions {
+        if let Some((topic, log)) = open.get(number) {
+            let leader_epoch = server::leader_epoch();
+            let marked = Marked::lock(topic, log, *partition, id);
+            marked.write(ended.outcome, epoch, leader_epoch);
+        }
+    }
+    let groups: Vec<&str> = ended.group_ids.iter().map(String::as_str).collect();
+    if !groups.is_empty() {
+        offset::end_transaction(id, &groups, ended.outcome == Outcome::Commit);
+    }
+}
+
+/// A partition that a marker is to be written into.
+pub(crate) struct Marked<'a> {
+    topic: &'a Topic,
+    log: &'a LogTable,
+    key: ProducerKey,
+    /// What the partition knows of the producer.
+    pub(crate) state: kafka_core::ProducerState,
+}
+
+impl<'a> Marked<'a> {
+    /// Locks what the partition knows of the producer.
+    pub(crate) fn lock(
+        topic: &'a Topic,
+        log: &'a LogTable,
+        partition: i32,
+        producer_id: i64,
+    ) -> Self {
+        let key = ProducerKey {
+            topic_number: topic.number,
+            partition,
+            producer_id,
+        };
+        Self {
+            topic,
+            log,
+            key,
+            state: producer::lock(key).unwrap_or_default(),
+        }
+    }
+
+    /// Appends the marker.
+    pub(crate) fn write(mut self, outcome: Outcome, epoch: i16, coordinator_epoch: i32) {
+        let ProducerKey {
+            partition,
+            producer_id,
+            ..
+        } = self.key;
+        // Of a transaction that has its own marker behind this one, and so is open when this
+        // one is appended, either the high watermark knows, if it is fixed before, or this
+        // look at open transactions, if it is taken after that and before the append.
+        let watermarks = log::watermarks(self.topic, self.log, partition);
+        let last_stable_offset =
+            stable::without(self.topic, partition, &watermarks, Some(producer_id));
+        let bytes = marker(
+            outcome,
+            producer_id,
+            epoch,
+            coordinator_epoch,
+            server::now_ms(),
+        );
+        let offset = pending::append_built(self.topic, self.log, partition, &bytes);
+        let first_offset = self.state.record_marker(epoch, coordinator_epoch);
+        producer::save(self.key, &self.state);
+        if let (Outcome::Abort, Some(first_offset)) = (outcome, first_offset) {
+            let aborted = AbortedTransaction {
+                producer_id,
+                first_offset,
+                last_offset: offset,
+            };
+            aborted::insert(self.topic, partition, aborted, last_stable_offset);
+        }
+    }
+}
+
+/// Transactions that have been open for too long.
+pub(crate) fn timed_out(now: i64) -> Vec<String> {
+    sql::query(
+        "SELECT transactional_id FROM kafka_log.transactions
+         WHERE state OPERATOR(pg_catalog.=) 'Ongoing'
+           AND (started_at OPERATOR(pg_catalog.+) timeout_ms) OPERATOR(pg_catalog.<) $1",
+        &[param(now)],
+        |row| row.required(1),
+    )
+}
+
+/// Transactional ids without an open transaction that nobody has used since.
+pub(crate) fn unused_since(time: i64) -> Vec<String> {
+    sql::query(
+        "SELECT transactional_id FROM kafka_log.transactions
+         WHERE state OPERATOR(pg_catalog.<>) 'Ongoing' AND updated_at OPERATOR(pg_catalog.<=) $1",
+        &[param(time)],
+        |row| row.required(1),
+    )
+}
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT transactional_id, producer_id, producer_epoch, previous_producer_id,
+                last_producer_epoch, timeout_ms, state, transaction_version, started_at, updated_at,
+                topic_numbers, partitions, group_ids
+             FROM kafka_log.transactions ",
+            $condition
+        )
+    };
+}
+
+/// What is kept of a transactional id, as it is now.
+pub(crate) fn read(transactional_id: &str) -> Option<Transaction> {
+    sql::query(
+        select!("WHERE transactional_id OPERATOR(pg_catalog.=) $1"),
+        &[param(transactional_id)],
+        from_row,
+    )
+    .pop()
+}
+
+/// Every transactional id that is known, in order.
+pub(crate) fn all() -> Vec<Transaction> {
+    sql::query(select!("ORDER BY transactional_id"), &[], from_row)
+}
+
+fn from_row(row: &Row) -> Transaction {
+    let topic_numbers: Vec<i32> = row.required(11);
+    let partitions: Vec<i32> = row.required(12);
+    let state: String = row.required(7);
+    Transaction {
+        transactional_id: row.required(1),
+        producer_id: row.required(2),
+        producer_epoch: row.required(3),
+        previous_producer_id: row.required(4),
+        last_producer_epoch: row.required(5),
+        timeout_ms: row.required(6),
+        state: State::ALL
+            .into_iter()
+            .find(|known| known.name() == state)
+            .unwrap_or(State::Empty),
+        version: crate::raise::ok(Version::try_from(row.required::<i16>(8))),
+        started_at: row.required(9),
+        updated_at: row.required(10),
+        partitions: topic_numbers.into_iter().zip(partitions).collect(),
+        group_ids: row.required::<Vec<String>>(13).into_iter().collect(),
+    }
+}
+
+fn save(transaction: &Transaction) {
+    let (topic_numbers, partitions): (Vec<i32>, Vec<i32>) =
+        transaction.partitions.iter().copied().unzip();
+    let group_ids: Vec<&str> = transaction.group_ids.iter().map(String::as_str).collect();
+    sql::execute(
+        "INSERT INTO kafka_log.transactions
+             (transactional_id, producer_id, producer_epoch, previous_producer_id, last_producer_epoch,
+              timeout_ms, state, transaction_version, started_at, updated_at, topic_numbers, partitions, group_ids)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (transactional_id) DO UPDATE
+         SET producer_id = excluded.producer_id, producer_epoch = excluded.producer_epoch,
+             previous_producer_id = excluded.previous_producer_id,
+             last_producer_epoch = excluded.last_producer_epoch, timeout_ms = excluded.timeout_ms,
+             state = excluded.state, transaction_version = excluded.transaction_version,
+             started_at = excluded.started_at, updated_at = excluded.updated_at,
+             topic_numbers = excluded.topic_numbers, partitions = excluded.partitions,
+             group_ids = excluded.group_ids",
+        &[
+            param(transaction.transactional_id.as_str()),
+            param(transaction.producer_id),
+            param(transaction.producer_epoch),
+            param(transaction.previous_producer_id),
+            param(transaction.last_producer_epoch),
+            param(transaction.timeout_ms),
+            param(transaction.state.name()),
+            param(transaction.version.number()),
+            param(transaction.started_at),
+            param(transaction.updated_at),
+            param(topic_numbers),
+            param(partitions),
+            param(group_ids),
+        ],
+    );
+}
+
+fn delete(transactional_id: &str) {
+    sql::execute(
+        "DELETE FROM kafka_log.transactions WHERE transactional_id OPERATOR(pg_catalog.=) $1",
+        &[param(transactional_id)],
+    );
+}
