@@ -12,6 +12,7 @@ mod error;
 mod golden;
 mod group_migration;
 mod hostile;
+mod marker;
 mod partitioner;
 mod producer;
 mod roundtrip;
