@@ -30,7 +30,9 @@ pub use builder::{BatchBuilder, Mark, ProducerFields};
 pub use codec::Codec;
 pub use error::{KafkaError, code};
 pub use partitioner::murmur2_partition;
-pub use producer::{PastBatch, ProducerState, SequenceVerdict, check_sequence};
+pub use producer::{
+    PastBatch, ProducerState, SequenceVerdict, check_first_sequence, check_sequence,
+};
 pub use record::{HeaderRef, Headers, Record, Records, record_size_upper_bound};
 pub use topic::{
     CompressionType, TimestampType, TopicConfig, parse_topic_config, validate_partitions,

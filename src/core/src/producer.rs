@@ -140,6 +140,27 @@ pub fn last_sequence(base_sequence: i32, record_count: i32) -> i32 {
     (last & i64::from(i32::MAX)) as i32
 }
 
+/// Judges the first batch in a transaction of version 2 (KIP-890), where the partition has
+/// seen none of the producer: the epoch is new, so numbers begin at 0, and any other has
+/// overtaken a batch that was lost. [`check_sequence`] would accept it.
+///
+/// # Errors
+/// [`KafkaError::OutOfOrderSequence`]
+pub fn check_first_sequence(
+    state: Option<&ProducerState>,
+    producer_id: i64,
+    base_sequence: i32,
+) -> Result<(), KafkaError> {
+    if base_sequence == 0 || state.is_some_and(|state| !state.batches.is_empty()) {
+        return Ok(());
+    }
+    Err(KafkaError::OutOfOrderSequence {
+        producer_id,
+        expected: 0,
+        found: base_sequence,
+    })
+}
+
 /// Judges a client's batch by what the partition remembers of its producer.
 ///
 /// `state` is `None` for a producer id the partition has not seen or has forgotten: any

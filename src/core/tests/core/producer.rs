@@ -1,7 +1,10 @@
-//! Sequence numbers, judged as Kafka's `ProducerAppendInfo` and `ProducerStateEntry` do.
+//! Sequence numbers and markers, judged as Kafka's `ProducerAppendInfo` and
+//! `ProducerStateEntry` do.
 
 use kafka_core::producer::last_sequence;
-use kafka_core::{KafkaError, PastBatch, ProducerState, SequenceVerdict, check_sequence};
+use kafka_core::{
+    KafkaError, PastBatch, ProducerState, SequenceVerdict, check_first_sequence, check_sequence,
+};
 
 const ID: i64 = 7;
 
@@ -38,6 +41,114 @@ fn verdicts_are_kafkas() {
         }
     }
     assert_eq!(lines, 1000);
+}
+
+/// A partition's view of one producer, judged as by `ProducerStateManager`.
+#[derive(Default)]
+struct Partition {
+    state: Option<ProducerState>,
+    next_offset: i64,
+}
+
+impl Partition {
+    /// `transactional`: the version of the batch's transaction, 0 for none.
+    fn data(
+        &mut self,
+        epoch: i16,
+        base_sequence: i32,
+        record_count: i32,
+        transactional: i16,
+    ) -> Result<SequenceVerdict, KafkaError> {
+        let state = self.state.as_ref();
+        let verdict = check_sequence(state, ID, epoch, base_sequence, record_count)?;
+        if verdict != SequenceVerdict::Append {
+            return Ok(verdict);
+        }
+        if transactional == 2 {
+            check_first_sequence(state, ID, base_sequence)?;
+        }
+        let state = self.state.get_or_insert_default();
+        state.check_transactional(transactional > 0)?;
+        state.record_append(epoch, base_sequence, record_count, self.next_offset, 0);
+        if transactional > 0 {
+            state.record_transactional(self.next_offset);
+        }
+        self.next_offset += i64::from(record_count);
+        Ok(verdict)
+    }
+
+    fn marker(&mut self, epoch: i16, coordinator_epoch: i32) -> Result<Option<i64>, KafkaError> {
+        let state = self.state.get_or_insert_default();
+        state.check_marker(ID, epoch, coordinator_epoch)?;
+        self.next_offset += 1;
+        Ok(state.record_marker(epoch, coordinator_epoch))
+    }
+
+    /// Epoch, coordinator epoch, where the open transaction begins, remembered batches.
+    fn summary(&self) -> String {
+        let Some(state) = &self.state else {
+            return "none".to_owned();
+        };
+        let first = or_dash(state.txn_first_offset);
+        let (epoch, coordinator_epoch) = (state.epoch, state.coordinator_epoch);
+        format!(
+            "{epoch} {coordinator_epoch} {first} {}",
+            state.batches.len()
+        )
+    }
+}
+
+fn or_dash(offset: Option<i64>) -> String {
+    offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string())
+}
+
+/// Each line of the table: a batch (epoch, base sequence, record count, version of its
+/// transaction) or a marker (epoch, coordinator epoch), Kafka's answer, and what the
+/// partition remembers then; `new` begins with an empty log. Markers of version 2 have what
+/// the coordinator makes sure of: a newer epoch than that of the transaction they end.
+#[test]
+fn transactions_in_a_partition_are_kafkas() {
+    let mut partition = Partition::default();
+    let mut lines = 0;
+    for line in include_str!("golden/java_producers.txt").lines() {
+        if line == "new" {
+            partition = Partition {
+                state: None,
+                next_offset: 100,
+            };
+            continue;
+        }
+        lines += 1;
+        let (step, summary) = line.split_once(" | ").unwrap();
+        let tokens: Vec<_> = step.split(' ').collect();
+        let number = |at: usize| tokens[at].parse::<i32>().unwrap();
+        let epoch = number(1) as i16;
+        let offset = partition.next_offset;
+        let answer = if tokens[0] == "data" {
+            let verdict = partition.data(epoch, number(2), number(3), number(4) as i16);
+            verdict.map(|verdict| match verdict {
+                SequenceVerdict::Append => format!("append {offset}"),
+                SequenceVerdict::Duplicate(past) => format!("duplicate {}", past.base_offset),
+            })
+        } else {
+            let first_offset = partition.marker(epoch, number(2));
+            first_offset.map(|offset| format!("append {}", or_dash(offset)))
+        };
+        let answer = answer.unwrap_or_else(|error| {
+            match error {
+                KafkaError::InvalidProducerEpoch { .. } => "invalid_epoch",
+                KafkaError::OutOfOrderSequence { .. } => "out_of_order",
+                KafkaError::InvalidTxnState { .. } => "invalid_txn_state",
+                KafkaError::TransactionCoordinatorFenced { .. } => "coordinator_fenced",
+                other => panic!("{other:?}"),
+            }
+            .to_owned()
+        });
+        let expected = tokens[if tokens[0] == "data" { 5 } else { 3 }..].join(" ");
+        assert_eq!(answer, expected, "{line}");
+        assert_eq!(partition.summary(), summary, "{line}");
+    }
+    assert_eq!(lines, 2000);
 }
 
 #[test]
