@@ -242,12 +242,13 @@ fn committed_offsets(
     {
         ok(group.check_fetch(member_id, member_epoch));
     }
-    let found = offset::all(group_id);
+    // First what is about to change: whatever commits in between is then called unstable.
     let unstable = if require_stable.unwrap_or(false) {
         offset::unstable(group_id)
     } else {
         BTreeSet::new()
     };
+    let found = offset::all(group_id);
     if topics.is_none() && topic_ids.is_none() {
         let rows: Vec<_> = (1..)
             .zip(found)

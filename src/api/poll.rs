@@ -226,18 +226,18 @@ impl Poller {
         budget: &Budget,
     ) -> Result<Option<Fetched>, KafkaError> {
         let wanted = TopicRef::Name(topic.name.clone());
-        let (start, end) = {
+        let (start, stable, end) = {
             let (topic, log) = topic::open(&wanted, LockMode::Read)?;
             topic.check_partition(partition)?;
             let watermarks = log::watermarks(&topic, &log, partition);
-            let end = stable::last_stable_offset(&topic, partition, &watermarks);
-            (watermarks.log_start_offset, end)
+            let stable = stable::last_stable_offset(&topic, partition, &watermarks);
+            (watermarks.log_start_offset, stable, watermarks.end_offset)
         };
         let committed = offset::one(&self.group_id, topic, partition);
         let from = match (committed, self.reset) {
             (Some(offset), _) if (start..=end).contains(&offset) => offset,
             (_, Reset::Earliest) => start,
-            (_, Reset::Latest) => end,
+            (_, Reset::Latest) => stable,
         };
         let found = fetch_now(&wanted, partition, from, budget, Isolation::ReadCommitted)?;
         Ok(Some(found).filter(|found| found.next_offset > from))

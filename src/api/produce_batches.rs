@@ -8,7 +8,7 @@ use kafka_core::batch::{self, Batch, Limits, Summary};
 use kafka_core::builder::{BatchBuilder, ProducerFields};
 use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
-use kafka_core::producer::{ProducerState, SequenceVerdict, check_sequence};
+use kafka_core::producer::{ProducerState, SequenceVerdict, check_first_sequence, check_sequence};
 use kafka_core::record::HeaderRef;
 use kafka_core::txn::{self, Producer, Version};
 use pgrx::Uuid;
@@ -346,6 +346,12 @@ fn append_in_order(
         }
     }
     if let Some(writer) = &accepted.writer {
+        let state = producer
+            .as_ref()
+            .and_then(|producer| producer.state.as_ref());
+        if writer.version == Version::V2 {
+            check_first_sequence(state, summary.producer_id, summary.base_sequence)?;
+        }
         check_transaction(accepted, writer, transactions)?;
     }
     let mut new: Vec<NewBatch> = accepted

@@ -362,7 +362,7 @@ fn abort_transaction(transactional_id: &str) -> bool {
             }),
         ),
         Some(transaction) => {
-            let ended = transaction.abort(now);
+            let ended = transaction.abort(producer::next_producer_id, now);
             let was_open = ended.is_some();
             (ended, Ok(was_open))
         }

@@ -52,7 +52,7 @@ impl Locked {
         let timed_out = locked
             .transaction
             .as_mut()
-            .and_then(|transaction| transaction.time_out(locked.now));
+            .and_then(|transaction| transaction.time_out(producer::next_producer_id, locked.now));
         if let Some(ended) = &timed_out {
             end(ended);
         }
@@ -106,9 +106,16 @@ fn end(ended: &Ended) {
     let Producer { id, epoch } = ended.producer;
     for (number, partition) in &ended.partitions {
         if let Some((topic, log)) = open.get(number) {
-            let leader_epoch = server::leader_epoch();
+            let coordinator_epoch = server::leader_epoch();
             let marked = Marked::lock(topic, log, *partition, id);
-            marked.write(ended.outcome, epoch, leader_epoch);
+            // A newer marker was written by hand (`kafka.write_txn_markers`): it has ended this.
+            let is_over = marked
+                .state
+                .check_marker(id, epoch, coordinator_epoch)
+                .is_err();
+            if !is_over {
+                marked.write(ended.outcome, epoch, coordinator_epoch);
+            }
         }
     }
     let groups: Vec<&str> = ended.group_ids.iter().map(String::as_str).collect();
@@ -181,11 +188,12 @@ impl<'a> Marked<'a> {
     }
 }
 
-/// Transactions that have been open for too long.
+/// Transactions that have been open for too long; never those with the longest timeout.
 pub(crate) fn timed_out(now: i64) -> Vec<String> {
     sql::query(
         "SELECT transactional_id FROM kafka_log.transactions
          WHERE state OPERATOR(pg_catalog.=) 'Ongoing'
+           AND timeout_ms OPERATOR(pg_catalog.<) 2147483647
            AND (started_at OPERATOR(pg_catalog.+) timeout_ms) OPERATOR(pg_catalog.<) $1",
         &[param(now)],
         |row| row.required(1),

@@ -110,14 +110,15 @@ pub struct Transaction {
     pub producer_id: i64,
     /// -1 until the producer is initialized for the first time.
     pub producer_epoch: i16,
-    /// Producer id before the last end or the last new id, by which a repeated request is
-    /// known; -1 for none.
+    /// Producer id before the last change, by which a repeated request is known where the
+    /// change was another id; -1 for none.
     pub previous_producer_id: i64,
-    /// Epoch that a repeated initialization may still name, -1 for none.
+    /// Epoch before the last one was given, which a producer that goes on may still name
+    /// (the answer may have been lost); -1 where nobody may.
     pub last_producer_epoch: i16,
     pub timeout_ms: i32,
     pub state: State,
-    /// Of the last request.
+    /// Of the last request that names one, or [`Version::V2`] where the server has aborted.
     pub version: Version,
     /// When the last transaction began, in epoch milliseconds; -1 for none.
     pub started_at: i64,
@@ -168,20 +169,17 @@ impl Transaction {
         &mut self,
         timeout_ms: i32,
         going_on: Option<Producer>,
-        new_producer_id: impl FnOnce() -> i64,
+        mut new_producer_id: impl FnMut() -> i64,
         now: i64,
     ) -> (Option<Ended>, Result<(), KafkaError>) {
-        if let Some(producer) = going_on
-            && !self.may_go_on(producer)
-        {
-            return (None, Err(self.fenced(producer)));
+        if let Err(error) = self.check_going_on(going_on) {
+            return (None, Err(error));
         }
-        let ended = (self.state == State::Ongoing).then(|| self.fence(now));
+        let ended = self.abort(&mut new_producer_id, now);
         let next = self.next_epoch(going_on, new_producer_id);
         if next.is_ok() {
             self.timeout_ms = timeout_ms;
             self.state = State::Empty;
-            self.version = Version::V1;
             self.started_at = NO_TIMESTAMP;
             self.updated_at = now;
         }
@@ -190,10 +188,17 @@ impl Transaction {
 
     /// The id before may be named where its epochs were used up: the answer that told the
     /// new one may have been lost.
-    fn may_go_on(&self, producer: Producer) -> bool {
-        self.producer_epoch == NO_PRODUCER_EPOCH
+    fn check_going_on(&self, going_on: Option<Producer>) -> Result<(), KafkaError> {
+        let Some(producer) = going_on else {
+            return Ok(());
+        };
+        if self.producer_epoch == NO_PRODUCER_EPOCH
             || producer.id == self.producer_id
             || producer.id == self.previous_producer_id && producer.epoch >= LAST_EPOCH
+        {
+            return Ok(());
+        }
+        Err(self.fenced(producer))
     }
 
     fn next_epoch(
@@ -201,9 +206,12 @@ impl Transaction {
         going_on: Option<Producer>,
         new_producer_id: impl FnOnce() -> i64,
     ) -> Result<(), KafkaError> {
+        // Once more, as an abort may just have used up the epochs.
+        self.check_going_on(going_on)?;
         let current = self.producer_epoch;
+        let id = self.producer_id;
         if current >= LAST_EPOCH && going_on.is_none_or(|producer| producer.epoch == current) {
-            self.previous_producer_id = self.producer_id;
+            self.previous_producer_id = id;
             self.producer_id = new_producer_id();
             self.last_producer_epoch = going_on.map_or(NO_PRODUCER_EPOCH, |_| current);
             self.producer_epoch = 0;
@@ -214,11 +222,15 @@ impl Transaction {
             Some(producer) if current == NO_PRODUCER_EPOCH || producer.epoch == current => {
                 self.last_producer_epoch = current;
             }
-            // The same request once more, or the one before is still on its way.
-            Some(producer) if producer.epoch == self.last_producer_epoch => return Ok(()),
+            // The same request once more, or the producer has not heard that the server
+            // aborted its transaction.
+            Some(producer) if producer.epoch == self.last_producer_epoch => {
+                self.previous_producer_id = id;
+                return Ok(());
+            }
             Some(producer) => return Err(self.fenced(producer)),
         }
-        self.previous_producer_id = self.producer_id;
+        self.previous_producer_id = id;
         self.producer_epoch = current.saturating_add(1);
         Ok(())
     }
@@ -265,6 +277,7 @@ impl Transaction {
         } else if !added {
             return;
         }
+        self.previous_producer_id = self.producer_id;
         self.version = version;
         self.updated_at = now;
     }
@@ -344,15 +357,17 @@ impl Transaction {
         new_producer_id: impl FnOnce() -> i64,
         now: i64,
     ) -> Result<Option<Ended>, KafkaError> {
-        let repeated = version == Version::V2 && self.has_answered(producer);
+        let repeated = version == Version::V2 && self.was_before(producer);
         if !repeated {
             self.check_producer(producer)?;
+        } else if matches!(self.state, State::Empty | State::Ongoing) {
+            return Err(self.fenced(producer));
         }
         // By version 1 a repeated request looks like a new one.
         let as_before = repeated || version == Version::V1;
         let nothing_to_abort = version == Version::V2 && outcome == Outcome::Abort && !repeated;
         match (self.state, outcome) {
-            (State::Ongoing, _) if !repeated => {}
+            (State::Ongoing, _) => {}
             (State::CompleteCommit, Outcome::Commit) | (State::CompleteAbort, Outcome::Abort)
                 if as_before =>
             {
@@ -369,12 +384,10 @@ impl Transaction {
         Ok(Some(self.finish(outcome, version, new_producer_id, now)))
     }
 
-    /// By version 2 the producer got another epoch when its transaction ended, or another
-    /// id where the epochs were used up: does the request name the one before?
-    fn has_answered(&self, producer: Producer) -> bool {
-        if matches!(self.state, State::Empty | State::Ongoing) {
-            return false;
-        }
+    /// Whether this is the producer as it was before it got its newest epoch, or another id
+    /// where the epochs were used up. By version 2 that happens when a transaction ends, so
+    /// a request to end it that names them is repeated.
+    fn was_before(&self, producer: Producer) -> bool {
         let next_epoch = self.producer_id == producer.id
             && producer.epoch.checked_add(1) == Some(self.producer_epoch);
         let next_id = self.previous_producer_id == producer.id
@@ -384,34 +397,30 @@ impl Transaction {
     }
 
     /// Aborts the transaction if it has been open for too long, and fences its producer.
-    pub fn time_out(&mut self, now: i64) -> Option<Ended> {
-        self.timed_out(now).then(|| self.fence(now))
+    pub fn time_out(&mut self, new_producer_id: impl FnOnce() -> i64, now: i64) -> Option<Ended> {
+        if !self.timed_out(now) {
+            return None;
+        }
+        self.abort(new_producer_id, now)
     }
 
-    /// Whether the transaction has been open for too long.
+    /// Whether the transaction has been open for too long. The longest timeout is none: it
+    /// is that of transactions which others decide about (KIP-939).
     pub fn timed_out(&self, now: i64) -> bool {
         let deadline = self.started_at.saturating_add(i64::from(self.timeout_ms));
-        self.state == State::Ongoing && deadline < now
+        self.state == State::Ongoing && self.timeout_ms != i32::MAX && deadline < now
     }
 
-    /// Aborts the transaction, if one is open, and fences its producer.
-    pub fn abort(&mut self, now: i64) -> Option<Ended> {
-        (self.state == State::Ongoing).then(|| self.fence(now))
+    /// Aborts the transaction, if one is open, and fences its producer: by the next epoch,
+    /// or by another id where the epochs are used up.
+    pub fn abort(&mut self, new_producer_id: impl FnOnce() -> i64, now: i64) -> Option<Ended> {
+        (self.state == State::Ongoing)
+            .then(|| self.finish(Outcome::Abort, Version::V2, new_producer_id, now))
     }
 
     /// Whether nobody has used the transactional id for so long that it can be forgotten.
     pub fn is_expired(&self, expiration_ms: i64, now: i64) -> bool {
         self.state != State::Ongoing && self.updated_at.saturating_add(expiration_ms) <= now
-    }
-
-    /// Aborts by the epoch that no producer gets. The next producer gets another id if the
-    /// epochs are used up with that.
-    fn fence(&mut self, now: i64) -> Ended {
-        let id = self.producer_id;
-        let epoch = self.producer_epoch.saturating_add(1);
-        let ended = self.finish(Outcome::Abort, Version::V2, || id, now);
-        self.producer_epoch = epoch;
-        ended
     }
 
     fn finish(
@@ -421,20 +430,20 @@ impl Transaction {
         new_producer_id: impl FnOnce() -> i64,
         now: i64,
     ) -> Ended {
-        let used_up = self.producer_epoch >= LAST_EPOCH;
-        if version == Version::V2 {
-            self.producer_epoch = self.producer_epoch.saturating_add(1);
-        }
-        let producer = Producer {
+        let mut producer = Producer {
             id: self.producer_id,
             epoch: self.producer_epoch,
         };
+        self.previous_producer_id = producer.id;
         if version == Version::V2 {
+            // The markers have the next epoch, so that partitions refuse the one before.
+            producer.epoch = producer.epoch.saturating_add(1);
             self.last_producer_epoch = self.producer_epoch;
-            self.previous_producer_id = self.producer_id;
-            if used_up {
+            if self.producer_epoch >= LAST_EPOCH {
                 self.producer_id = new_producer_id();
                 self.producer_epoch = 0;
+            } else {
+                self.producer_epoch = producer.epoch;
             }
         }
         self.state = match outcome {

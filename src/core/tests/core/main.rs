@@ -18,3 +18,4 @@ mod producer;
 mod roundtrip;
 mod support;
 mod topic;
+mod txn;
