@@ -51,6 +51,11 @@ pub struct Config {
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub group_sessions: u16,
 
+    /// Database sessions for the transactions of producers.
+    #[arg(long, env = "PG_KAFKA_TRANSACTION_SESSIONS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub transaction_sessions: u16,
+
     /// Client connections served at the same time; further ones are closed at once.
     #[arg(
         long,

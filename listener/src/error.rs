@@ -97,6 +97,22 @@ impl DbError {
         }
     }
 
+    /// The same for calls about transactions. `busy`: somebody else is at work on what the
+    /// call is about.
+    pub fn transaction_code(&self, unavailable: i16, busy: i16) -> i16 {
+        match self.meaning() {
+            Meaning::Kafka(code) => code,
+            Meaning::Unavailable if self.is_conflict() || self.is_lock_timeout() => busy,
+            Meaning::Unavailable | Meaning::NotPrimary => unavailable,
+            Meaning::Unauthorized => code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            Meaning::Unexpected => code::UNKNOWN_SERVER_ERROR,
+        }
+    }
+
+    fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Server { sqlstate, .. } if sqlstate == "55P03")
+    }
+
     /// A deadlock or a serialization failure: the same call may succeed at once.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Server { sqlstate, fatal: false, .. }
@@ -174,6 +190,8 @@ pub fn meaning(sqlstate: &str) -> Meaning {
         return code.parse().map_or(Meaning::Unexpected, Meaning::Kafka);
     }
     match sqlstate {
+        // invalid_regular_expression
+        "2201B" => Meaning::Kafka(code::INVALID_REGULAR_EXPRESSION),
         // read_only_sql_transaction
         "25006" => Meaning::NotPrimary,
         // insufficient_privilege
@@ -230,6 +248,7 @@ mod tests {
             ("KF036", code::TOPIC_ALREADY_EXISTS),
             ("KF100", code::UNKNOWN_TOPIC_ID),
             ("KFxyz", code::UNKNOWN_SERVER_ERROR),
+            ("2201B", code::INVALID_REGULAR_EXPRESSION),
             ("25006", code::NOT_LEADER_OR_FOLLOWER),
             ("42501", code::TOPIC_AUTHORIZATION_FAILED),
             ("40001", unavailable),
@@ -275,6 +294,30 @@ mod tests {
             let error = server(sqlstate);
             assert_eq!(error.group_code(unavailable), expected, "{sqlstate}");
         }
+    }
+
+    #[test]
+    fn transactions_have_codes_of_their_own() {
+        let unavailable = code::COORDINATOR_NOT_AVAILABLE;
+        let busy = code::CONCURRENT_TRANSACTIONS;
+        let table = [
+            ("KF090", code::PRODUCER_FENCED),
+            ("55P03", busy),
+            ("40P01", busy),
+            ("40001", busy),
+            ("25006", unavailable),
+            ("57P01", unavailable),
+            ("42883", unavailable),
+            ("42501", code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+            ("XX000", code::UNKNOWN_SERVER_ERROR),
+        ];
+        for (sqlstate, expected) in table {
+            let error = server(sqlstate);
+            let told = error.transaction_code(unavailable, busy);
+            assert_eq!(told, expected, "{sqlstate}");
+        }
+        let lost = DbError::Lost { reason: "x".into() };
+        assert_eq!(lost.transaction_code(unavailable, busy), unavailable);
     }
 
     #[test]

@@ -57,11 +57,7 @@ impl Server {
         shutdown: Signal,
     ) -> Arc<Self> {
         let connector = Arc::new(connector);
-        let db = Arc::new(Db::new(
-            Arc::clone(&connector),
-            config.read_sessions,
-            config.group_sessions,
-        ));
+        let db = Arc::new(Db::new(Arc::clone(&connector), &config));
         let wake = Arc::new(Wake::default());
         wait::start(&wake, &db);
         let groups = Arc::new(Groups::default());

@@ -26,8 +26,9 @@ const WAIT_MS: i32 = 2000;
 /// A partition stays watched for this long after its last parked fetch.
 const LINGER: Duration = Duration::from_secs(10);
 const FORGET: Duration = Duration::from_mins(1);
-/// A remembered tail serves this long. What moves a tail without records (a topic
-/// deleted and created again) is noticed after this time.
+/// A remembered tail serves this long. What moves a tail without records (a topic deleted
+/// and created again, a transaction that ended above what another session has not committed
+/// yet) is noticed after this time.
 const TAIL_AGE: Duration = Duration::from_secs(5);
 /// Topic ids whose names are remembered.
 const MAX_NAMES: usize = 100_000;
@@ -308,8 +309,13 @@ pub struct Parking {
 
 impl Parking {
     /// What a fetch from these offsets would be answered, if that is known to be nothing
-    /// for all subjects.
-    pub fn known_tails(&self, offsets: impl Iterator<Item = i64>) -> Option<Vec<Fetched>> {
+    /// for all subjects. `committed`: it reads up to the last stable offset only. That one
+    /// moves by markers, which are records themselves.
+    pub fn known_tails(
+        &self,
+        offsets: impl Iterator<Item = i64>,
+        committed: bool,
+    ) -> Option<Vec<Fetched>> {
         let state = self.wake.lock();
         self.subjects
             .iter()
@@ -317,8 +323,12 @@ impl Parking {
             .map(|(subject, offset)| {
                 let partition = state.topics.get(&subject.topic)?.get(&subject.partition)?;
                 let tail = partition.tail?;
-                let at_tail = partition.seen == offset
-                    && tail.last_stable_offset == offset
+                let end = if committed {
+                    tail.last_stable_offset
+                } else {
+                    partition.seen
+                };
+                let at_tail = end == offset
                     && tail.topic_id == subject.topic_id
                     && tail.at.elapsed() < TAIL_AGE;
                 at_tail.then(|| Fetched {
@@ -326,6 +336,7 @@ impl Parking {
                     high_watermark: partition.seen,
                     last_stable_offset: tail.last_stable_offset,
                     log_start_offset: tail.log_start_offset,
+                    aborted: Vec::new(),
                     records: bytes::Bytes::new(),
                 })
             })

@@ -2,9 +2,9 @@
 //!
 //! v3 record batches (KIP-98). v5 log start offset. v7 zstd (KIP-110). v8 error message
 //! per partition (KIP-467). v9 flexible. v10 current leader, which is always this broker
-//! (KIP-951). v12 transactions without `AddPartitionsToTxn` (KIP-890). v13 topic ids
-//! (KIP-516). Partition -1, which Kafka has not, routes each record by its key.
-//! Skipped: transactional producers.
+//! (KIP-951). v11 new error code, v12 transactions without `AddPartitionsToTxn` (KIP-890).
+//! v13 topic ids (KIP-516). Partition -1, which Kafka has not, routes each record by its
+//! key.
 
 use std::sync::Arc;
 
@@ -19,11 +19,13 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::append::{Ticket, refusal};
 use crate::conn::Connection;
-use crate::db::{Batches, Produced, TopicRef};
+use crate::db::{BatchTransaction, Batches, Produced, TopicRef};
 use crate::error::{Fault, shorten};
 use crate::router::{Answer, Api, Request};
 use crate::wire::Reply;
 use crate::wire::schema::{Field, INT16, INT32, Kind, UUID, field};
+
+use super::{abortable, check_transactional_id};
 
 const PARTITION: &[Field] = &[field("index", INT32), field("records", Kind::Bytes)];
 const TOPIC: &[Field] = &[
@@ -62,6 +64,15 @@ fn handle(connection: &Connection, request: Request) -> Answer {
     }
 }
 
+const HEADER_BYTES: usize = 61;
+const LENGTH: std::ops::Range<usize> = 8..12;
+const MAGIC: usize = 16;
+/// The lower of two bytes: codec, kind of timestamp, part of a transaction, control batch.
+const ATTRIBUTES: usize = 22;
+
+/// Since this version a partition becomes part of a transaction by what is produced to it.
+const ADDS_PARTITIONS: i16 = 12;
+
 /// A request on its way to the log.
 struct Pending {
     body: ProduceRequest,
@@ -74,6 +85,10 @@ fn begin(connection: &Connection, request: &Request) -> Result<Pending, Fault> {
     let body: ProduceRequest = request.decode()?;
     let version = request.version();
     let whole = refuse_request(&body);
+    let transaction = body.transactional_id.as_ref().map(|id| BatchTransaction {
+        transactional_id: id.0.clone(),
+        version: if version >= ADDS_PARTITIONS { 2 } else { 1 },
+    });
     let mut refused = Vec::new();
     let mut batches = Vec::new();
     for topic in &body.topic_data {
@@ -89,6 +104,9 @@ fn begin(connection: &Connection, request: &Request) -> Result<Pending, Fault> {
                     topic,
                     partition: partition.index,
                     records: records.clone(),
+                    transaction: transaction
+                        .clone()
+                        .filter(|_| is_transactional(Some(records))),
                 });
             }
             refused.push(refusal);
@@ -106,9 +124,17 @@ fn begin(connection: &Connection, request: &Request) -> Result<Pending, Fault> {
 
 /// What is wrong with the request as a whole, to be said for each of its partitions.
 fn refuse_request(body: &ProduceRequest) -> Option<Produced> {
-    if body.transactional_id.is_some() {
-        let message = "transactional producers are not supported yet";
-        return Some(refusal(code::INVALID_TXN_STATE, Some(message.into())));
+    let topics = body.topic_data.iter();
+    let mut partitions = topics.flat_map(|topic| &topic.partition_data);
+    if partitions.any(|partition| is_transactional(partition.records.as_deref())) {
+        let error_code = match &body.transactional_id {
+            Some(transactional_id) => check_transactional_id(transactional_id),
+            None => code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        };
+        if error_code != code::NONE {
+            let message = "a transactional batch without a transactional id";
+            return Some(refusal(error_code, Some(message.into())));
+        }
     }
     if !matches!(body.acks, -1..=1) {
         let message = format!("acks must be -1, 0 or 1, not {}", body.acks);
@@ -117,13 +143,19 @@ fn refuse_request(body: &ProduceRequest) -> Option<Produced> {
     None
 }
 
+/// By the attributes of its first batch.
+fn is_transactional(records: Option<&[u8]>) -> bool {
+    const TRANSACTIONAL: u8 = 0x10;
+    records.is_some_and(|records| {
+        records.len() >= HEADER_BYTES
+            && records[MAGIC] == 2
+            && records[ATTRIBUTES] & TRANSACTIONAL != 0
+    })
+}
+
 /// What is wrong with a partition's records for this version of the request. What is
 /// inside the batch is checked where it is stored.
 fn refuse_records(partition: &PartitionProduceData, version: i16) -> Option<Produced> {
-    const HEADER_BYTES: usize = 61;
-    const MAGIC: usize = 16;
-    const LENGTH: std::ops::Range<usize> = 8..12;
-    const CODEC: usize = 22;
     let invalid = |error_code, message: &str| Some(refusal(error_code, Some(message.into())));
     let records = partition.records.as_deref().unwrap_or_default();
     if records.is_empty() {
@@ -140,7 +172,7 @@ fn refuse_records(partition: &PartitionProduceData, version: i16) -> Option<Prod
         let message = "a request carries exactly one record batch per partition";
         return invalid(code::INVALID_RECORD, message);
     }
-    if version < 7 && records[CODEC] & 7 == 4 {
+    if version < 7 && records[ATTRIBUTES] & 7 == 4 {
         let message = "zstd needs version 7 or newer of the request";
         return invalid(code::UNSUPPORTED_COMPRESSION_TYPE, message);
     }
@@ -189,7 +221,7 @@ impl Pending {
 fn partition_response(index: i32, result: Produced, version: i16) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default()
         .with_index(index)
-        .with_error_code(result.error_code)
+        .with_error_code(abortable(result.error_code, version, 11))
         .with_base_offset(result.base_offset)
         .with_log_append_time_ms(result.log_append_time)
         .with_log_start_offset(result.log_start_offset);
@@ -203,6 +235,8 @@ fn partition_response(index: i32, result: Produced, version: i16) -> PartitionPr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kafka_protocol::messages::TransactionalId;
+    use kafka_protocol::messages::produce_request::TopicProduceData;
 
     fn partition(records: Option<&[u8]>) -> PartitionProduceData {
         PartitionProduceData::default().with_records(records.map(bytes::Bytes::copy_from_slice))
@@ -233,6 +267,30 @@ mod tests {
         assert_eq!(judge(Some(&batch(500, 0)), 9), code::NONE);
         assert_eq!(judge(Some(&batch(20, 0)), 9), code::NONE);
         assert_eq!(judge(Some(&[1, 2, 3]), 9), code::NONE);
+    }
+
+    #[test]
+    fn a_transactional_batch_needs_a_transactional_id() {
+        let refused = |attributes, transactional_id: Option<&'static str>| {
+            let partition = partition(Some(&batch(61, attributes)));
+            let topic = TopicProduceData::default().with_partition_data(vec![partition]);
+            let transactional_id = transactional_id.map(StrBytes::from_static_str);
+            let body = ProduceRequest::default()
+                .with_acks(-1)
+                .with_transactional_id(transactional_id.map(TransactionalId))
+                .with_topic_data(vec![topic]);
+            refuse_request(&body).map_or(code::NONE, |refused| refused.error_code)
+        };
+        assert_eq!(refused(0, None), code::NONE);
+        assert_eq!(refused(0, Some("tx")), code::NONE);
+        assert_eq!(refused(0x10, Some("tx")), code::NONE);
+        let missing = code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        assert_eq!(refused(0x10, None), missing);
+        assert_eq!(refused(0x14, None), missing);
+        assert_eq!(
+            refused(0x10, Some("t\0")),
+            code::INVALID_PRODUCER_ID_MAPPING
+        );
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn nothing(error_code: i16) -> Fetched {
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        aborted: Vec::new(),
         records: bytes::Bytes::new(),
     }
 }
@@ -185,6 +186,11 @@ impl Plan {
         }
     }
 
+    /// Reads up to the last stable offset only, instead of the high watermark.
+    fn committed(&self) -> bool {
+        self.isolation == "read_committed"
+    }
+
     /// An error is told at once, and so is that nothing was asked for.
     fn may_wait(&self) -> bool {
         self.min_bytes > 0
@@ -211,7 +217,7 @@ impl Plan {
         };
         let parking = server.wake.subscribe(subjects);
         let offsets = self.positions.iter().map(|position| position.fetch_offset);
-        if let Some(tails) = parking.known_tails(offsets) {
+        if let Some(tails) = parking.known_tails(offsets, self.committed()) {
             parking.park(&tails, false);
             return self.wait(connection, &parking, (tails, None)).await;
         }
@@ -314,7 +320,7 @@ impl Plan {
                 .unwrap_or_else(|| nothing(code::UNKNOWN_SERVER_ERROR)),
             error_code => nothing(error_code),
         };
-        let committed = self.isolation == "read_committed";
+        let committed = self.committed();
         let topics = body.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|asked| {
                 let found = next();
@@ -324,7 +330,7 @@ impl Plan {
                     high_watermark: found.high_watermark,
                     last_stable_offset: found.last_stable_offset,
                     log_start_offset: found.log_start_offset,
-                    aborted_transactions: committed.then(Vec::new),
+                    aborted_transactions: committed.then_some(found.aborted),
                     records: found.records,
                 }
             });

@@ -1,9 +1,9 @@
 //! `OffsetFetch`: how far groups have come.
 //!
 //! v2 null topics for all that the group has committed, and an error for the group as a
-//! whole. v3 throttle time. v5 leader epochs (KIP-320). v6 flexible. v7 stable offsets
-//! (KIP-447): without transactions all are stable. v8 several groups (KIP-709). v9 members
-//! of consumer groups (KIP-848). v10 topic ids.
+//! whole. v3 throttle time. v5 leader epochs (KIP-320). v6 flexible. v7 an offset that an
+//! open transaction is about to commit is an error, where that is asked for (KIP-447). v8
+//! several groups (KIP-709). v9 members of consumer groups (KIP-848). v10 topic ids.
 
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ struct Asked {
     member_id: Option<StrBytes>,
     member_epoch: i32,
     topics: Option<Vec<(TopicRef, Vec<i32>)>>,
+    require_stable: bool,
     /// Topics that are not asked for one by one are told by id.
     by_id: bool,
 }
@@ -95,6 +96,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
             member_id: group.member_id,
             member_epoch: group.member_epoch,
             topics,
+            require_stable: body.require_stable,
             by_id: version >= TOPIC_IDS,
         };
         let found = fetch(&connection.server, &asked).await;
@@ -121,6 +123,7 @@ fn only_group(body: OffsetFetchRequest) -> Asked {
             let topics = topics.map(|t| (topic_ref(&t.name, None), t.partition_indexes));
             topics.collect()
         }),
+        require_stable: body.require_stable,
         by_id: false,
     }
 }
@@ -141,6 +144,7 @@ async fn fetch(server: &Server, asked: &Asked) -> Found {
         group_id: &asked.group_id,
         partitions: partitions.as_deref(),
         member: member_id.map(|member_id| (member_id, asked.member_epoch)),
+        require_stable: asked.require_stable,
     };
     let found = server.db.group(&call).await;
     let found = found.map_err(|error| group_code(&error))?;
@@ -247,6 +251,7 @@ mod tests {
             member_id: None,
             member_epoch: -1,
             topics: Some(vec![(TopicRef::Name("t".into()), vec![3, 4])]),
+            require_stable: false,
             by_id: false,
         };
         let old = single(&asked, Err(code::INVALID_GROUP_ID), 1);

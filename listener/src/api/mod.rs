@@ -18,10 +18,18 @@ pub mod k18_api_versions;
 pub mod k19_create_topics;
 pub mod k20_delete_topics;
 pub mod k22_init_producer_id;
+pub mod k24_add_partitions_to_txn;
+pub mod k25_add_offsets_to_txn;
+pub mod k26_end_txn;
+pub mod k27_write_txn_markers;
+pub mod k28_txn_offset_commit;
 pub mod k37_create_partitions;
 pub mod k42_delete_groups;
 pub mod k47_offset_delete;
 pub mod k60_describe_cluster;
+pub mod k61_describe_producers;
+pub mod k65_describe_transactions;
+pub mod k66_list_transactions;
 pub mod k68_consumer_group_heartbeat;
 pub mod k69_consumer_group_describe;
 
@@ -76,11 +84,48 @@ fn group_code(error: &DbError) -> i16 {
     error.group_code(code::COORDINATOR_LOAD_IN_PROGRESS)
 }
 
+/// What a transactional producer is told when the database did not answer. All clients
+/// try again at either code: at the first after they have looked for the coordinator. Each
+/// of these calls may have happened and be made again.
+fn transaction_code(error: &DbError) -> i16 {
+    log(error);
+    error.transaction_code(
+        code::COORDINATOR_NOT_AVAILABLE,
+        code::CONCURRENT_TRANSACTIONS,
+    )
+}
+
+/// The same where there is no transactional id whose coordinator could be looked for, and
+/// for who only looks at transactions.
+fn producer_code(error: &DbError) -> i16 {
+    log(error);
+    let again = code::COORDINATOR_LOAD_IN_PROGRESS;
+    error.transaction_code(again, again)
+}
+
 fn log(error: &DbError) {
     if error.meaning() == Meaning::Unexpected {
-        tracing::warn!(%error, "a call about a group failed");
+        tracing::warn!(%error, "a call about a group or a transaction failed");
     } else {
-        tracing::debug!(%error, "a call about a group was refused");
+        tracing::debug!(%error, "a call about a group or a transaction was refused");
+    }
+}
+
+/// Clients older than the version `since` of an API know no `PRODUCER_FENCED`.
+const fn fenced(error_code: i16, version: i16, since: i16) -> i16 {
+    if error_code == code::PRODUCER_FENCED && version < since {
+        code::INVALID_PRODUCER_EPOCH
+    } else {
+        error_code
+    }
+}
+
+/// Clients older than the version `since` of an API know no `TRANSACTION_ABORTABLE`.
+const fn abortable(error_code: i16, version: i16, since: i16) -> i16 {
+    if error_code == code::TRANSACTION_ABORTABLE && version < since {
+        code::INVALID_TXN_STATE
+    } else {
+        error_code
     }
 }
 
@@ -95,6 +140,15 @@ fn check_group_id(group_id: &str) -> i16 {
         code::NONE
     } else {
         code::INVALID_GROUP_ID
+    }
+}
+
+/// No producer has an id that cannot be told to the database.
+fn check_transactional_id(transactional_id: &str) -> i16 {
+    if is_text(transactional_id) {
+        code::NONE
+    } else {
+        code::INVALID_PRODUCER_ID_MAPPING
     }
 }
 
@@ -200,6 +254,18 @@ mod tests {
         }
         assert_eq!(check_member("", None), code::NONE);
         assert_eq!(check_member("m", Some("i\0")), code::UNKNOWN_MEMBER_ID);
+    }
+
+    #[test]
+    fn old_versions_are_told_codes_that_they_know() {
+        let epoch = code::INVALID_PRODUCER_EPOCH;
+        assert_eq!(fenced(code::PRODUCER_FENCED, 1, 2), epoch);
+        assert_eq!(fenced(code::PRODUCER_FENCED, 2, 2), code::PRODUCER_FENCED);
+        assert_eq!(fenced(code::NONE, 1, 2), code::NONE);
+        let aborted = code::TRANSACTION_ABORTABLE;
+        assert_eq!(abortable(aborted, 10, 11), code::INVALID_TXN_STATE);
+        assert_eq!(abortable(aborted, 11, 11), aborted);
+        assert_eq!(abortable(epoch, 10, 11), epoch);
     }
 
     #[test]

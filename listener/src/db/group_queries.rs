@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 
+use super::Call;
 use super::groups::{
     AssignedPartition, CommitCall, CommittedCall, CommittedOffset, ConsumerAnswer, ConsumerCall,
-    DeleteGroup, DeleteOffsets, DescribeGroups, GroupCall, GroupDescription, Heartbeat, JoinCall,
-    Joined, LeaveCall, ListGroups, ListedGroup, MemberDescription, SyncCall, Synced, Wait,
-    WatchedGroup,
+    DeleteGroup, DeleteOffsets, DescribeGroups, GroupDescription, Heartbeat, JoinCall, Joined,
+    LeaveCall, ListGroups, ListedGroup, MemberDescription, SyncCall, Synced, Wait, WatchedGroup,
 };
-use super::queries::{TopicArrays, by_index, column, index, only_row, sql_text, unexpected};
+use super::queries::{TopicArrays, by_index, column, index, list, only_row, sql_text, unexpected};
 use super::query::Query;
 use super::session::Session;
 
-impl GroupCall for JoinCall<'_> {
+impl Call for JoinCall<'_> {
     type Answer = Joined;
 
     async fn run(&self, session: &Session) -> Result<Joined, DbError> {
@@ -52,7 +52,7 @@ impl GroupCall for JoinCall<'_> {
     }
 }
 
-impl GroupCall for SyncCall<'_> {
+impl Call for SyncCall<'_> {
     type Answer = Synced;
 
     async fn run(&self, session: &Session) -> Result<Synced, DbError> {
@@ -78,7 +78,7 @@ impl GroupCall for SyncCall<'_> {
     }
 }
 
-impl GroupCall for Heartbeat {
+impl Call for Heartbeat {
     type Answer = i16;
 
     async fn run(&self, session: &Session) -> Result<i16, DbError> {
@@ -93,7 +93,7 @@ impl GroupCall for Heartbeat {
     }
 }
 
-impl GroupCall for LeaveCall<'_> {
+impl Call for LeaveCall<'_> {
     type Answer = Vec<(i16, Option<String>)>;
 
     async fn run(&self, session: &Session) -> Result<Vec<(i16, Option<String>)>, DbError> {
@@ -109,7 +109,7 @@ impl GroupCall for LeaveCall<'_> {
     }
 }
 
-impl GroupCall for ConsumerCall<'_> {
+impl Call for ConsumerCall<'_> {
     type Answer = ConsumerAnswer;
 
     async fn run(&self, session: &Session) -> Result<ConsumerAnswer, DbError> {
@@ -153,7 +153,7 @@ impl GroupCall for ConsumerCall<'_> {
     }
 }
 
-impl GroupCall for DescribeGroups<'_> {
+impl Call for DescribeGroups<'_> {
     type Answer = Vec<GroupDescription>;
 
     async fn run(&self, session: &Session) -> Result<Vec<GroupDescription>, DbError> {
@@ -176,7 +176,7 @@ impl GroupCall for DescribeGroups<'_> {
     }
 }
 
-impl GroupCall for ListGroups<'_> {
+impl Call for ListGroups<'_> {
     type Answer = Vec<ListedGroup>;
 
     async fn run(&self, session: &Session) -> Result<Vec<ListedGroup>, DbError> {
@@ -195,7 +195,7 @@ impl GroupCall for ListGroups<'_> {
     }
 }
 
-impl GroupCall for DeleteGroup<'_> {
+impl Call for DeleteGroup<'_> {
     type Answer = ();
 
     async fn run(&self, session: &Session) -> Result<(), DbError> {
@@ -204,7 +204,7 @@ impl GroupCall for DeleteGroup<'_> {
     }
 }
 
-impl GroupCall for CommitCall<'_> {
+impl Call for CommitCall<'_> {
     type Answer = Vec<i16>;
 
     async fn run(&self, session: &Session) -> Result<Vec<i16>, DbError> {
@@ -230,7 +230,7 @@ impl GroupCall for CommitCall<'_> {
     }
 }
 
-impl GroupCall for CommittedCall<'_> {
+impl Call for CommittedCall<'_> {
     type Answer = Vec<CommittedOffset>;
 
     async fn run(&self, session: &Session) -> Result<Vec<CommittedOffset>, DbError> {
@@ -243,13 +243,14 @@ impl GroupCall for CommittedCall<'_> {
             .partitions
             .map(|asked| asked.iter().map(|(_, number)| *number).collect());
         let (member_id, member_epoch) = self.member.unzip();
-        let params: [&(dyn ToSql + Sync); 6] = [
+        let params: [&(dyn ToSql + Sync); 7] = [
             &self.group_id,
             &names,
             &numbers,
             &ids,
             &member_id,
             &member_epoch,
+            &self.require_stable,
         ];
         let rows = session.query(Query::CommittedOffsets, &params).await?;
         match self.partitions {
@@ -259,7 +260,7 @@ impl GroupCall for CommittedCall<'_> {
     }
 }
 
-impl GroupCall for DeleteOffsets<'_> {
+impl Call for DeleteOffsets<'_> {
     type Answer = Vec<i16>;
 
     async fn run(&self, session: &Session) -> Result<Vec<i16>, DbError> {
@@ -319,13 +320,6 @@ fn wait(row: &Row, first: usize) -> Result<Wait, DbError> {
 fn bytes(row: &Row, number: usize) -> Result<Bytes, DbError> {
     let found: Option<Vec<u8>> = column(row, number)?;
     Ok(found.map(Bytes::from).unwrap_or_default())
-}
-
-fn list<T>(row: &Row, number: usize) -> Result<Vec<T>, DbError>
-where
-    Option<Vec<T>>: for<'a> tokio_postgres::types::FromSql<'a>,
-{
-    Ok(column::<Option<Vec<T>>>(row, number)?.unwrap_or_default())
 }
 
 fn joined_members(row: &Row) -> Result<Vec<(String, Option<String>, Bytes)>, DbError> {

@@ -7,17 +7,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::error::DbError;
-
 use super::queries::TopicRef;
-use super::session::Session;
-
-/// A call about groups: one transaction on one session.
-pub trait GroupCall: Sync {
-    type Answer: Send;
-
-    fn run(&self, session: &Session) -> impl Future<Output = Result<Self::Answer, DbError>> + Send;
-}
 
 /// What an answer says to somebody who may have to wait.
 #[derive(Debug, Clone, Copy, Default)]
@@ -231,6 +221,8 @@ pub struct CommittedCall<'a> {
     pub partitions: Option<&'a [(&'a TopicRef, i32)]>,
     /// Id and epoch of a consumer group's member.
     pub member: Option<(&'a str, i32)>,
+    /// An offset that an open transaction is about to commit is an error.
+    pub require_stable: bool,
 }
 
 #[derive(Debug, Clone)]

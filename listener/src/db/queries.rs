@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use kafka_protocol::protocol::StrBytes;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
 use uuid::Uuid;
@@ -84,6 +85,16 @@ pub struct Batches {
     pub topic: TopicRef,
     pub partition: i32,
     pub records: Bytes,
+    /// Of batches that are part of one.
+    pub transaction: Option<BatchTransaction>,
+}
+
+#[derive(Debug, Clone)]
+pub struct BatchTransaction {
+    pub transactional_id: StrBytes,
+    /// 2 where the partition becomes part of the transaction by the batch (KIP-890), 1
+    /// where it has to be.
+    pub version: i16,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +129,8 @@ pub struct Fetched {
     pub high_watermark: i64,
     pub last_stable_offset: i64,
     pub log_start_offset: i64,
+    /// Whose batches a reader at `read_committed` skips: (producer id, first offset) each.
+    pub aborted: Vec<(i64, i64)>,
     pub records: Bytes,
 }
 
@@ -174,6 +187,14 @@ pub(super) fn by_index<T>(
         .into_iter()
         .map(|element| element.ok_or_else(|| unexpected("fewer rows than elements")))
         .collect()
+}
+
+/// Nothing where the database says nothing.
+pub(super) fn list<T>(row: &Row, number: usize) -> Result<Vec<T>, DbError>
+where
+    Option<Vec<T>>: for<'a> FromSql<'a>,
+{
+    Ok(column::<Option<Vec<T>>>(row, number)?.unwrap_or_default())
 }
 
 pub(super) fn only_row(rows: &[Row]) -> Result<&Row, DbError> {
@@ -268,12 +289,17 @@ impl Session {
         let records: Vec<&[u8]> = batches.iter().map(|batches| &batches.records[..]).collect();
         // Each request's acks were judged before requests were joined.
         let acks = -1_i16;
-        let rows = self
-            .query(
-                Query::ProduceBatches,
-                &[&arrays.names, &partitions, &records, &arrays.ids, &acks],
-            )
-            .await?;
+        let (transactional_ids, versions) = transaction_arrays(batches).unzip();
+        let params: [&(dyn ToSql + Sync); 7] = [
+            &arrays.names,
+            &partitions,
+            &records,
+            &arrays.ids,
+            &acks,
+            &transactional_ids,
+            &versions,
+        ];
+        let rows = self.query(Query::ProduceBatches, &params).await?;
         by_index(&rows, batches.len(), |row| {
             Ok(Produced {
                 error_code: column(row, 1)?,
@@ -329,12 +355,6 @@ impl Session {
         })
     }
 
-    pub async fn init_producer_id(&self) -> Result<(i64, i16), DbError> {
-        let rows = self.query(Query::InitProducerId, &[]).await?;
-        let row = only_row(&rows)?;
-        Ok((column(row, 0)?, column(row, 1)?))
-    }
-
     /// (index into `partitions`, high watermark or -1 where the partition is gone) of
     /// those that have moved; nothing when the time is over or the wait was interrupted.
     pub async fn wait_for_records(
@@ -360,16 +380,38 @@ impl Session {
     }
 }
 
+/// Transactional ids and versions, or nothing where no batch is part of a transaction.
+fn transaction_arrays<'a>(batches: &[&'a Batches]) -> Option<(Vec<Option<&'a str>>, Vec<i16>)> {
+    let transactions = batches.iter().map(|batches| batches.transaction.as_ref());
+    transactions.clone().flatten().next()?;
+    let arrays = transactions.map(|transaction| match transaction {
+        Some(transaction) => (Some(&*transaction.transactional_id), transaction.version),
+        None => (None, 1),
+    });
+    Some(arrays.unzip())
+}
+
 fn fetched(row: Row) -> Result<Fetched, DbError> {
+    const RECORDS: usize = 7;
+    let producer_ids: Vec<i64> = list(&row, 5)?;
+    let first_offsets: Vec<i64> = list(&row, 6)?;
+    if producer_ids.len() != first_offsets.len() {
+        return Err(unexpected("arrays of different lengths"));
+    }
     // Checked here, so that the column can be lent out without a check later.
-    let has_records = column::<Option<&[u8]>>(&row, 5)?.is_some_and(|records| !records.is_empty());
+    let records: Option<&[u8]> = column(&row, RECORDS)?;
+    let has_records = records.is_some_and(|records| !records.is_empty());
     Ok(Fetched {
         error_code: column(&row, 1)?,
         high_watermark: column::<Option<i64>>(&row, 2)?.unwrap_or(-1),
         last_stable_offset: column::<Option<i64>>(&row, 3)?.unwrap_or(-1),
         log_start_offset: column::<Option<i64>>(&row, 4)?.unwrap_or(-1),
+        aborted: producer_ids.into_iter().zip(first_offsets).collect(),
         records: if has_records {
-            Bytes::from_owner(RowColumn { row, column: 5 })
+            Bytes::from_owner(RowColumn {
+                row,
+                column: RECORDS,
+            })
         } else {
             Bytes::new()
         },

@@ -11,7 +11,6 @@ pub enum Query {
     ProduceBatches,
     FetchBatches,
     ListOffsets,
-    InitProducerId,
     WaitForRecords,
     InterruptWait,
     JoinGroup,
@@ -27,6 +26,15 @@ pub enum Query {
     CommittedOffsets,
     DeleteOffsets,
     WaitForGroups,
+    InitProducerId,
+    AddPartitionsToTxn,
+    AddOffsetsToTxn,
+    TxnOffsetCommit,
+    EndTxn,
+    WriteTxnMarkers,
+    DescribeProducers,
+    DescribeTransactions,
+    ListTransactions,
     Maintain,
 }
 
@@ -53,19 +61,17 @@ impl Query {
             Self::ProduceBatches => {
                 "SELECT idx, error_code, error_message, base_offset, log_append_time, \
                  log_start_offset FROM kafka.produce_batches($1::text[], $2::int4[], \
-                 $3::bytea[], $4::uuid[], $5::int2)"
+                 $3::bytea[], $4::uuid[], $5::int2, $6::text[], $7::int2[])"
             }
             Self::FetchBatches => {
                 "SELECT idx, error_code, high_watermark, last_stable_offset, log_start_offset, \
-                 records FROM kafka.fetch_batches($1::text[], $2::int4[], $3::int8[], $4::int4[], \
+                 aborted_producer_ids, aborted_first_offsets, records \
+                 FROM kafka.fetch_batches($1::text[], $2::int4[], $3::int8[], $4::int4[], \
                  $5::int4, $6::int4, $7::text, $8::uuid[])"
             }
             Self::ListOffsets => {
                 "SELECT idx, error_code, \"offset\", \"timestamp\", leader_epoch \
                  FROM kafka.list_offsets($1::text[], $2::int4[], $3::int8[], $4::text)"
-            }
-            Self::InitProducerId => {
-                "SELECT producer_id, producer_epoch FROM kafka.init_producer_id()"
             }
             Self::WaitForRecords => {
                 "SELECT idx, high_watermark FROM kafka.wait_for_records($1::text[], $2::int4[], \
@@ -142,7 +148,8 @@ impl Query {
                 "SELECT idx, error_code, topic, topic_id, partition, \"offset\", leader_epoch, \
                  metadata FROM kafka.committed_offsets(group_id => $1::text, \
                  topics => $2::text[], partitions => $3::int4[], topic_ids => $4::uuid[], \
-                 member_id => $5::text, member_epoch => $6::int4)"
+                 member_id => $5::text, member_epoch => $6::int4, \
+                 require_stable => $7::bool)"
             }
             Self::DeleteOffsets => {
                 "SELECT idx, error_code \
@@ -151,6 +158,50 @@ impl Query {
             Self::WaitForGroups => {
                 "SELECT idx, version \
                  FROM kafka.wait_for_groups($1::text[], $2::int8[], $3::int4, $4::int4)"
+            }
+            Self::InitProducerId => {
+                "SELECT error_code, producer_id, producer_epoch \
+                 FROM kafka.init_producer_id(transactional_id => $1::text, \
+                 transaction_timeout_ms => $2::int4, producer_id => $3::int8, \
+                 producer_epoch => $4::int2)"
+            }
+            Self::AddPartitionsToTxn => {
+                "SELECT idx, error_code FROM kafka.add_partitions_to_txn($1::text, $2::int8, \
+                 $3::int2, $4::text[], $5::int4[], $6::bool)"
+            }
+            Self::AddOffsetsToTxn => {
+                "SELECT error_code \
+                 FROM kafka.add_offsets_to_txn($1::text, $2::int8, $3::int2, $4::text)"
+            }
+            Self::TxnOffsetCommit => {
+                "SELECT idx, error_code \
+                 FROM kafka.txn_offset_commit(transactional_id => $1::text, \
+                 group_id => $2::text, producer_id => $3::int8, producer_epoch => $4::int2, \
+                 topics => $5::text[], partitions => $6::int4[], offsets => $7::int8[], \
+                 leader_epochs => $8::int4[], metadata => $9::text[], member_id => $10::text, \
+                 generation_id => $11::int4, group_instance_id => $12::text, \
+                 transaction_version => $13::int2)"
+            }
+            Self::EndTxn => {
+                "SELECT error_code, producer_id, producer_epoch \
+                 FROM kafka.end_txn($1::text, $2::int8, $3::int2, $4::bool, $5::int2)"
+            }
+            Self::WriteTxnMarkers => {
+                "SELECT idx, error_code FROM kafka.write_txn_markers($1::int8[], $2::int2[], \
+                 $3::bool[], $4::text[], $5::int4[], $6::int4[])"
+            }
+            Self::DescribeProducers => {
+                "SELECT idx, error_code, error_message, producer_id, producer_epoch, \
+                 last_sequence, last_timestamp, coordinator_epoch, txn_first_offset \
+                 FROM kafka.describe_producers($1::text[], $2::int4[])"
+            }
+            Self::DescribeTransactions => {
+                "SELECT idx, error_code, state, timeout_ms, started_at, producer_id, \
+                 producer_epoch, topics, partitions FROM kafka.describe_transactions($1::text[])"
+            }
+            Self::ListTransactions => {
+                "SELECT transactional_id, producer_id, state FROM kafka.list_transactions( \
+                 $1::text[], $2::int8[], $3::int8, $4::text)"
             }
         }
     }

@@ -28,6 +28,7 @@ pub enum Role {
     Read,
     Group,
     Heartbeat,
+    Transaction,
     Admin,
     Wait,
     WaitGroups,
@@ -40,17 +41,19 @@ impl Role {
             Self::Read => "pg_kafka_listener read".into(),
             Self::Group => "pg_kafka_listener group".into(),
             Self::Heartbeat => "pg_kafka_listener heartbeat".into(),
+            Self::Transaction => "pg_kafka_listener transaction".into(),
             Self::Admin => "pg_kafka_listener admin".into(),
             Self::Wait => "pg_kafka_listener wait".into(),
             Self::WaitGroups => "pg_kafka_listener wait groups".into(),
         }
     }
 
-    /// Somebody's open transaction that has touched a group holds up calls about it. They
-    /// give up, rather than keep the sessions from all other groups.
+    /// Somebody's open database transaction that has touched a group, or a producer's
+    /// transaction, holds up calls about it. They give up, rather than keep the sessions
+    /// from all others.
     fn lock_timeout(self) -> Duration {
         match self {
-            Self::Group | Self::Heartbeat => LOCK_TIMEOUT,
+            Self::Group | Self::Heartbeat | Self::Transaction => LOCK_TIMEOUT,
             _ => Duration::ZERO,
         }
     }

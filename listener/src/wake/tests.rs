@@ -20,6 +20,7 @@ fn found(high_watermark: i64) -> Fetched {
         high_watermark,
         last_stable_offset: high_watermark,
         log_start_offset: 0,
+        aborted: Vec::new(),
         records: bytes::Bytes::new(),
     }
 }
@@ -105,7 +106,9 @@ fn tails_are_remembered_until_they_move() {
     let wake = wake();
     let tails = |offset: i64| {
         let parking = wake.subscribe(vec![subject(0)]);
-        parking.known_tails(std::iter::once(offset)).is_some()
+        parking
+            .known_tails(std::iter::once(offset), false)
+            .is_some()
     };
     assert!(!tails(5));
     let parking = parked(&wake, 0, 5);
@@ -127,9 +130,42 @@ fn tails_are_remembered_until_they_move() {
     parking.park(&[found(7)], true);
     let by_id = wake.subscribe(vec![by_id]);
     assert!(
-        by_id.known_tails(std::iter::once(7)).is_none(),
+        by_id.known_tails(std::iter::once(7), false).is_none(),
         "not asked for by id yet"
     );
+}
+
+#[test]
+fn a_reader_of_what_is_committed_waits_at_the_last_stable_offset() {
+    let wake = wake();
+    let behind = Fetched {
+        last_stable_offset: 3,
+        ..found(5)
+    };
+    let parking = wake.subscribe(vec![subject(0)]);
+    parking.park(std::slice::from_ref(&behind), true);
+    let at = |offset: i64, committed| {
+        let tails = parking.known_tails(std::iter::once(offset), committed)?;
+        Some((tails[0].high_watermark, tails[0].last_stable_offset))
+    };
+    assert_eq!(at(3, true), Some((5, 3)));
+    assert_eq!(at(5, false), Some((5, 3)));
+    assert_eq!((at(5, true), at(3, false)), (None, None));
+    // It is woken by what lies behind the high watermark, not by what it must not see.
+    let call = wake.begin_call();
+    assert_eq!(watched(&call), [(0, 5)]);
+    assert!(!is_woken(&parking));
+    wake.end_call(&call, &[(0, 6)]);
+    assert!(is_woken(&parking));
+    assert_eq!((at(3, true), at(5, false)), (None, None));
+    // More of the transaction: it waits again, for what comes after.
+    let more = Fetched {
+        high_watermark: 6,
+        ..behind
+    };
+    parking.park(&[more], true);
+    assert!(!is_woken(&parking));
+    assert_eq!(watched(&wake.begin_call()), [(0, 6)]);
 }
 
 #[test]

@@ -17,7 +17,9 @@ mod cursor;
 pub mod fetch_response;
 mod frame;
 mod header;
+pub mod marker_requests;
 pub mod offset_requests;
+mod reader;
 mod reply;
 pub mod schema;
 

@@ -10,12 +10,10 @@ use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetFetchRequest};
-use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::Malformed;
-use super::cursor::{Cursor, LengthWidth};
-use super::schema::skip_tagged_fields;
+use super::reader::Reader;
 
 /// The request without names, and each topic's id in the request's order.
 pub fn decode_commit(body: &Bytes) -> Result<(OffsetCommitRequest, Vec<Uuid>), Malformed> {
@@ -24,127 +22,62 @@ pub fn decode_commit(body: &Bytes) -> Result<(OffsetCommitRequest, Vec<Uuid>), M
         .with_group_id(GroupId(reader.string("group_id")?))
         .with_generation_id_or_member_epoch(reader.cursor.i32("generation_id_or_member_epoch")?)
         .with_member_id(reader.string("member_id")?)
-        .with_group_instance_id(reader.nullable_string("group_instance_id")?)
-        .with_topics(reader.array("topics", Reader::commit_topic)?);
+        .with_group_instance_id(reader.nullable_string("group_instance_id")?);
+    let topics = reader.array("topics", commit_topic)?;
     reader.end_struct()?;
-    Ok((request, reader.topic_ids))
+    let (topics, topic_ids) = topics.into_iter().unzip();
+    Ok((request.with_topics(topics), topic_ids))
 }
 
 /// The same; topics of all groups one after another.
 pub fn decode_fetch(body: &Bytes) -> Result<(OffsetFetchRequest, Vec<Uuid>), Malformed> {
     let mut reader = Reader::new(body);
-    let request = OffsetFetchRequest::default()
-        .with_groups(reader.array("groups", Reader::fetch_group)?)
-        .with_require_stable(reader.cursor.boolean("require_stable")?);
+    let groups = reader.array("groups", fetch_group)?;
+    let require_stable = reader.cursor.boolean("require_stable")?;
     reader.end_struct()?;
-    Ok((request, reader.topic_ids))
+    let (groups, topic_ids): (_, Vec<Vec<Uuid>>) = groups.into_iter().unzip();
+    let request = OffsetFetchRequest::default()
+        .with_groups(groups)
+        .with_require_stable(require_stable);
+    Ok((request, topic_ids.concat()))
 }
 
-struct Reader<'a> {
-    body: &'a Bytes,
-    cursor: Cursor<'a>,
-    topic_ids: Vec<Uuid>,
+fn commit_topic(reader: &mut Reader<'_>) -> Result<(OffsetCommitRequestTopic, Uuid), Malformed> {
+    let topic_id = reader.cursor.uuid("topic_id")?;
+    let topic = OffsetCommitRequestTopic::default()
+        .with_partitions(reader.array("partitions", commit_partition)?);
+    reader.end_struct()?;
+    Ok((topic, topic_id))
 }
 
-impl<'a> Reader<'a> {
-    fn new(body: &'a Bytes) -> Self {
-        Self {
-            body,
-            cursor: Cursor::new(body),
-            topic_ids: Vec::new(),
-        }
-    }
+fn commit_partition(reader: &mut Reader<'_>) -> Result<OffsetCommitRequestPartition, Malformed> {
+    let partition = OffsetCommitRequestPartition::default()
+        .with_partition_index(reader.cursor.i32("partition_index")?)
+        .with_committed_offset(reader.cursor.i64("committed_offset")?)
+        .with_committed_leader_epoch(reader.cursor.i32("committed_leader_epoch")?)
+        .with_committed_metadata(reader.nullable_string("committed_metadata")?);
+    reader.end_struct()?;
+    Ok(partition)
+}
 
-    fn commit_topic(&mut self) -> Result<OffsetCommitRequestTopic, Malformed> {
-        self.topic_id()?;
-        let topic = OffsetCommitRequestTopic::default()
-            .with_partitions(self.array("partitions", Self::commit_partition)?);
-        self.end_struct()?;
-        Ok(topic)
-    }
+fn fetch_group(reader: &mut Reader<'_>) -> Result<(OffsetFetchRequestGroup, Vec<Uuid>), Malformed> {
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(GroupId(reader.string("group_id")?))
+        .with_member_id(reader.nullable_string("member_id")?)
+        .with_member_epoch(reader.cursor.i32("member_epoch")?);
+    let topics = reader.nullable_array("topics", fetch_topic)?;
+    reader.end_struct()?;
+    let (topics, topic_ids): (Option<Vec<_>>, Option<Vec<_>>) =
+        topics.map(|topics| topics.into_iter().unzip()).unzip();
+    Ok((group.with_topics(topics), topic_ids.unwrap_or_default()))
+}
 
-    fn commit_partition(&mut self) -> Result<OffsetCommitRequestPartition, Malformed> {
-        let partition = OffsetCommitRequestPartition::default()
-            .with_partition_index(self.cursor.i32("partition_index")?)
-            .with_committed_offset(self.cursor.i64("committed_offset")?)
-            .with_committed_leader_epoch(self.cursor.i32("committed_leader_epoch")?)
-            .with_committed_metadata(self.nullable_string("committed_metadata")?);
-        self.end_struct()?;
-        Ok(partition)
-    }
-
-    fn fetch_group(&mut self) -> Result<OffsetFetchRequestGroup, Malformed> {
-        let group = OffsetFetchRequestGroup::default()
-            .with_group_id(GroupId(self.string("group_id")?))
-            .with_member_id(self.nullable_string("member_id")?)
-            .with_member_epoch(self.cursor.i32("member_epoch")?)
-            .with_topics(self.nullable_array("topics", Self::fetch_topic)?);
-        self.end_struct()?;
-        Ok(group)
-    }
-
-    fn fetch_topic(&mut self) -> Result<OffsetFetchRequestTopics, Malformed> {
-        self.topic_id()?;
-        let indexes = self.array("partition_indexes", |reader| {
-            reader.cursor.i32("partition_index")
-        })?;
-        self.end_struct()?;
-        Ok(OffsetFetchRequestTopics::default().with_partition_indexes(indexes))
-    }
-
-    fn topic_id(&mut self) -> Result<(), Malformed> {
-        self.topic_ids.push(self.cursor.uuid("topic_id")?);
-        Ok(())
-    }
-
-    fn string(&mut self, what: &'static str) -> Result<StrBytes, Malformed> {
-        self.nullable_string(what)?.ok_or(Malformed::Null { what })
-    }
-
-    fn nullable_string(&mut self, what: &'static str) -> Result<Option<StrBytes>, Malformed> {
-        let length = self.cursor.nullable_length(what, LengthWidth::Compact)?;
-        let Some(length) = length else {
-            return Ok(None);
-        };
-        let text = self.body.slice_ref(self.cursor.take(what, length)?);
-        match StrBytes::from_utf8(text) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(Malformed::Body {
-                reason: format!("{what}: {error}"),
-            }),
-        }
-    }
-
-    fn array<T>(
-        &mut self,
-        what: &'static str,
-        element: impl Fn(&mut Self) -> Result<T, Malformed>,
-    ) -> Result<Vec<T>, Malformed> {
-        self.nullable_array(what, element)?
-            .ok_or(Malformed::Null { what })
-    }
-
-    /// Grows with what is there, whatever the count says.
-    fn nullable_array<T>(
-        &mut self,
-        what: &'static str,
-        element: impl Fn(&mut Self) -> Result<T, Malformed>,
-    ) -> Result<Option<Vec<T>>, Malformed> {
-        let count = self.cursor.nullable_length(what, LengthWidth::Compact)?;
-        let Some(count) = count else {
-            return Ok(None);
-        };
-        let mut elements = Vec::new();
-        for _ in 0..count {
-            elements.push(element(self)?);
-        }
-        Ok(Some(elements))
-    }
-
-    /// No tagged field is known in these versions.
-    fn end_struct(&mut self) -> Result<(), Malformed> {
-        skip_tagged_fields(&mut self.cursor)
-    }
+fn fetch_topic(reader: &mut Reader<'_>) -> Result<(OffsetFetchRequestTopics, Uuid), Malformed> {
+    let topic_id = reader.cursor.uuid("topic_id")?;
+    let topic = OffsetFetchRequestTopics::default()
+        .with_partition_indexes(reader.int32s("partition_indexes")?);
+    reader.end_struct()?;
+    Ok((topic, topic_id))
 }
 
 #[cfg(test)]
@@ -157,7 +90,7 @@ mod tests {
         OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
     };
     use kafka_protocol::messages::{OffsetCommitResponse, OffsetFetchResponse};
-    use kafka_protocol::protocol::Encodable;
+    use kafka_protocol::protocol::{Encodable, StrBytes};
 
     const ONE: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
     const TWO: Uuid = Uuid::from_u128(0xffff_ffff_ffff_fffe_0000_0000_0000_0003);

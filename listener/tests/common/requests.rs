@@ -5,6 +5,7 @@
 
 mod groups;
 pub(crate) mod topic_ids;
+pub(crate) mod transactions;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::create_partitions_request::{
@@ -21,15 +22,17 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest,
-    HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetDeleteRequest, ProduceRequest,
-    ProducerId, RequestHeader, SyncGroupRequest, TopicName, TransactionalId,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, ApiVersionsRequest, BrokerId,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeGroupsRequest, DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListTransactionsRequest, MetadataRequest, OffsetDeleteRequest, ProduceRequest, RequestHeader,
+    SyncGroupRequest, TopicName, TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
-use pg_kafka_listener::api::{k08_offset_commit, k09_offset_fetch};
+use pg_kafka_listener::api::{k08_offset_commit, k09_offset_fetch, k27_write_txn_markers};
 use pg_kafka_listener::router::{Api, Request};
 use pg_kafka_listener::wire::Malformed;
 use uuid::Uuid;
@@ -126,6 +129,7 @@ pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
     match (api.key, version) {
         (8, 10) => return topic_ids::offset_commit(r),
         (9, 10) => return topic_ids::offset_fetch(r),
+        (27, 2) => return transactions::encode_markers(&transactions::write_markers(r)),
         _ => {}
     }
     let version = version.min(api.codec_max);
@@ -148,11 +152,19 @@ pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
         18 => api_versions(version, flexible, r).encode(&mut body, version),
         19 => create_topics(flexible, r).encode(&mut body, version),
         20 => delete_topics(version, flexible, r).encode(&mut body, version),
-        22 => init_producer_id(version, flexible, r).encode(&mut body, version),
+        22 => transactions::init_producer_id(version, flexible, r).encode(&mut body, version),
+        24 => transactions::add_partitions(version, flexible, r).encode(&mut body, version),
+        25 => transactions::add_offsets(flexible, r).encode(&mut body, version),
+        26 => transactions::end_txn(flexible, r).encode(&mut body, version),
+        27 => transactions::write_markers(r).encode(&mut body, version),
+        28 => transactions::txn_offset_commit(version, flexible, r).encode(&mut body, version),
         37 => create_partitions(flexible, r).encode(&mut body, version),
         42 => groups::delete_groups(flexible, r).encode(&mut body, version),
         47 => groups::offset_delete(r).encode(&mut body, version),
         60 => describe_cluster(version, flexible, r).encode(&mut body, version),
+        61 => transactions::describe_producers(r).encode(&mut body, version),
+        65 => transactions::describe_transactions(r).encode(&mut body, version),
+        66 => transactions::list_transactions(version, r).encode(&mut body, version),
         68 => groups::consumer_group_heartbeat(version, r).encode(&mut body, version),
         69 => groups::consumer_group_describe(r).encode(&mut body, version),
         key => panic!("no generator for API {key}: add one"),
@@ -218,10 +230,18 @@ pub(crate) fn decode(request: &Request) -> Result<(), Malformed> {
         19 => request.decode::<CreateTopicsRequest>().map(drop),
         20 => request.decode::<DeleteTopicsRequest>().map(drop),
         22 => request.decode::<InitProducerIdRequest>().map(drop),
+        24 => request.decode::<AddPartitionsToTxnRequest>().map(drop),
+        25 => request.decode::<AddOffsetsToTxnRequest>().map(drop),
+        26 => request.decode::<EndTxnRequest>().map(drop),
+        27 => k27_write_txn_markers::decode(request).map(drop),
+        28 => request.decode::<TxnOffsetCommitRequest>().map(drop),
         37 => request.decode::<CreatePartitionsRequest>().map(drop),
         42 => request.decode::<DeleteGroupsRequest>().map(drop),
         47 => request.decode::<OffsetDeleteRequest>().map(drop),
         60 => request.decode::<DescribeClusterRequest>().map(drop),
+        61 => request.decode::<DescribeProducersRequest>().map(drop),
+        65 => request.decode::<DescribeTransactionsRequest>().map(drop),
+        66 => request.decode::<ListTransactionsRequest>().map(drop),
         68 => request.decode::<ConsumerGroupHeartbeatRequest>().map(drop),
         69 => request.decode::<ConsumerGroupDescribeRequest>().map(drop),
         key => panic!("no decoder for API {key}: add one"),
@@ -443,18 +463,6 @@ fn delete_topics(version: i16, flexible: bool, r: &mut Random) -> DeleteTopicsRe
         request = request.with_topics(topics);
     } else {
         request = request.with_topic_names(r.list(Random::topic));
-    }
-    tags!(request, r, flexible)
-}
-
-fn init_producer_id(version: i16, flexible: bool, r: &mut Random) -> InitProducerIdRequest {
-    let mut request = InitProducerIdRequest::default()
-        .with_transactional_id(r.nullable(|r| TransactionalId(r.string())))
-        .with_transaction_timeout_ms(r.int32());
-    if version >= 3 {
-        request = request
-            .with_producer_id(ProducerId(r.int64()))
-            .with_producer_epoch(r.int32() as i16);
     }
     tags!(request, r, flexible)
 }

@@ -54,8 +54,9 @@ pub(crate) fn encode_fetch(request: &OffsetFetchRequest, topic_ids: &[Uuid]) -> 
     body.0
 }
 
+/// A request of a flexible version, written by hand.
 #[derive(Default)]
-struct Body(Vec<u8>);
+pub(super) struct Body(pub(super) Vec<u8>);
 
 impl Body {
     fn commit_topic(&mut self, topic: &OffsetCommitRequestTopic, topic_id: &Uuid) {
@@ -82,10 +83,7 @@ impl Body {
         self.length(group.topics.as_ref().map(Vec::len));
         for topic in group.topics.iter().flatten() {
             self.0.put_slice(topic_ids.next().unwrap().as_bytes());
-            self.length(Some(topic.partition_indexes.len()));
-            for index in &topic.partition_indexes {
-                self.0.put_i32(*index);
-            }
+            self.int32s(&topic.partition_indexes);
             self.tagged_fields(&topic.unknown_tagged_fields);
         }
         self.tagged_fields(&group.unknown_tagged_fields);
@@ -99,16 +97,23 @@ impl Body {
         self.0.put_u8(value as u8);
     }
 
-    fn length(&mut self, length: Option<usize>) {
+    pub(super) fn length(&mut self, length: Option<usize>) {
         self.varint(length.map_or(0, |length| length + 1));
     }
 
-    fn string(&mut self, text: Option<&str>) {
+    pub(super) fn int32s(&mut self, numbers: &[i32]) {
+        self.length(Some(numbers.len()));
+        for number in numbers {
+            self.0.put_i32(*number);
+        }
+    }
+
+    pub(super) fn string(&mut self, text: Option<&str>) {
         self.length(text.map(str::len));
         self.0.put_slice(text.unwrap_or_default().as_bytes());
     }
 
-    fn tagged_fields(&mut self, fields: &BTreeMap<i32, Bytes>) {
+    pub(super) fn tagged_fields(&mut self, fields: &BTreeMap<i32, Bytes>) {
         self.varint(fields.len());
         for (tag, bytes) in fields {
             self.varint(*tag as usize);
