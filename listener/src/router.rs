@@ -58,6 +58,7 @@ pub static APIS: &[Api] = &[
     api::k18_api_versions::API,
     api::k19_create_topics::API,
     api::k20_delete_topics::API,
+    api::k21_delete_records::API,
     api::k22_init_producer_id::API,
     api::k24_add_partitions_to_txn::API,
     api::k25_add_offsets_to_txn::API,

@@ -17,6 +17,7 @@ pub mod k16_list_groups;
 pub mod k18_api_versions;
 pub mod k19_create_topics;
 pub mod k20_delete_topics;
+pub mod k21_delete_records;
 pub mod k22_init_producer_id;
 pub mod k24_add_partitions_to_txn;
 pub mod k25_add_offsets_to_txn;

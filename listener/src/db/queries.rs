@@ -272,6 +272,18 @@ impl Session {
         Ok(())
     }
 
+    /// The new log start offset.
+    pub async fn delete_records(
+        &self,
+        topic: &str,
+        partition: i32,
+        before_offset: i64,
+    ) -> Result<i64, DbError> {
+        let params: [&(dyn ToSql + Sync); 3] = [&sql_text(topic), &partition, &before_offset];
+        let rows = self.query(Query::DeleteRecords, &params).await?;
+        column(only_row(&rows)?, 0)
+    }
+
     pub async fn create_partitions(
         &self,
         topic: &str,

@@ -7,6 +7,7 @@ pub enum Query {
     DescribeTopics,
     CreateTopic,
     DeleteTopic,
+    DeleteRecords,
     CreatePartitions,
     ProduceBatches,
     FetchBatches,
@@ -55,6 +56,7 @@ impl Query {
                  current_setting('pg_kafka.default_partitions')::int4) FROM created"
             }
             Self::DeleteTopic => "SELECT kafka.delete_topic($1::text)",
+            Self::DeleteRecords => "SELECT kafka.delete_records($1::text, $2::int4, $3::int8)",
             Self::CreatePartitions => {
                 "SELECT kafka.create_partitions($1::text, $2::int4, $3::bool)"
             }

@@ -14,6 +14,9 @@ use kafka_protocol::messages::create_partitions_request::{
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::fetch_request::{
     FetchPartition, FetchTopic, ForgottenTopic, ReplicaState,
@@ -24,12 +27,13 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, ApiVersionsRequest, BrokerId,
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeGroupsRequest, DescribeProducersRequest, DescribeTransactionsRequest, EndTxnRequest,
-    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest,
-    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListTransactionsRequest, MetadataRequest, OffsetDeleteRequest, ProduceRequest, RequestHeader,
-    SyncGroupRequest, TopicName, TransactionalId, TxnOffsetCommitRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeGroupsRequest, DescribeProducersRequest,
+    DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListTransactionsRequest, MetadataRequest,
+    OffsetDeleteRequest, ProduceRequest, RequestHeader, SyncGroupRequest, TopicName,
+    TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use pg_kafka_listener::api::{k08_offset_commit, k09_offset_fetch, k27_write_txn_markers};
@@ -152,6 +156,7 @@ pub(crate) fn request_body(api: &Api, version: i16, r: &mut Random) -> Vec<u8> {
         18 => api_versions(version, flexible, r).encode(&mut body, version),
         19 => create_topics(flexible, r).encode(&mut body, version),
         20 => delete_topics(version, flexible, r).encode(&mut body, version),
+        21 => delete_records(flexible, r).encode(&mut body, version),
         22 => transactions::init_producer_id(version, flexible, r).encode(&mut body, version),
         24 => transactions::add_partitions(version, flexible, r).encode(&mut body, version),
         25 => transactions::add_offsets(flexible, r).encode(&mut body, version),
@@ -229,6 +234,7 @@ pub(crate) fn decode(request: &Request) -> Result<(), Malformed> {
         18 => request.decode::<ApiVersionsRequest>().map(drop),
         19 => request.decode::<CreateTopicsRequest>().map(drop),
         20 => request.decode::<DeleteTopicsRequest>().map(drop),
+        21 => request.decode::<DeleteRecordsRequest>().map(drop),
         22 => request.decode::<InitProducerIdRequest>().map(drop),
         24 => request.decode::<AddPartitionsToTxnRequest>().map(drop),
         25 => request.decode::<AddOffsetsToTxnRequest>().map(drop),
@@ -464,6 +470,25 @@ fn delete_topics(version: i16, flexible: bool, r: &mut Random) -> DeleteTopicsRe
     } else {
         request = request.with_topic_names(r.list(Random::topic));
     }
+    tags!(request, r, flexible)
+}
+
+fn delete_records(flexible: bool, r: &mut Random) -> DeleteRecordsRequest {
+    let topics = r.list(|r| {
+        let partitions = r.list(|r| {
+            let partition = DeleteRecordsPartition::default()
+                .with_partition_index(r.int32())
+                .with_offset(r.int64());
+            tags!(partition, r, flexible)
+        });
+        let topic = DeleteRecordsTopic::default()
+            .with_name(r.topic())
+            .with_partitions(partitions);
+        tags!(topic, r, flexible)
+    });
+    let request = DeleteRecordsRequest::default()
+        .with_topics(topics)
+        .with_timeout_ms(r.int32());
     tags!(request, r, flexible)
 }
 

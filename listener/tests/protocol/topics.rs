@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::common::{Env, Raw, name};
+use crate::common::{Env, Raw, batch, name};
 
 #[test]
 fn metadata_answers() {
@@ -247,6 +247,77 @@ fn delete_and_grow_topics() {
         [code::NONE, code::UNKNOWN_TOPIC_ID, code::INVALID_REQUEST]
     );
     assert_eq!(deleted[0].name, Some(name("gone-too")));
+}
+
+#[test]
+fn records_are_deleted_up_to_an_offset() {
+    use kafka_protocol::messages::DeleteRecordsRequest;
+    use kafka_protocol::messages::delete_records_request::{
+        DeleteRecordsPartition, DeleteRecordsTopic,
+    };
+
+    let env = Env::shared();
+    env.create_topic("shortened", 2);
+    let mut raw = env.raw();
+    for _ in 0..4 {
+        raw.produce("shortened", -1, &[(1, batch(&["a", "b", "c"]))]);
+    }
+    let mut ask = |version, asked: &[(&str, i32, i64)]| {
+        let topics = asked.iter().map(|(topic, partition, offset)| {
+            let partition = DeleteRecordsPartition::default()
+                .with_partition_index(*partition)
+                .with_offset(*offset);
+            DeleteRecordsTopic::default()
+                .with_name(name(topic))
+                .with_partitions(vec![partition])
+        });
+        let request = DeleteRecordsRequest::default()
+            .with_topics(topics.collect())
+            .with_timeout_ms(1000);
+        let answered = raw.call(version, &request).topics.into_iter();
+        let answered = answered
+            .zip(asked)
+            .map(|(answered, (topic, partition, _))| {
+                let found = &answered.partitions[0];
+                assert_eq!(
+                    (answered.name, found.partition_index),
+                    (name(topic), *partition)
+                );
+                (found.low_watermark, found.error_code)
+            });
+        answered.collect::<Vec<_>>()
+    };
+    // In the middle of a batch; what is deleted already stays so.
+    assert_eq!(ask(0, &[("shortened", 1, 4)]), [(4, code::NONE)]);
+    assert_eq!(ask(1, &[("shortened", 1, 2)]), [(4, code::NONE)]);
+    let answers = ask(
+        2,
+        &[
+            ("shortened", 1, 13),
+            ("shortened", 1, -2),
+            ("shortened", 0, 0),
+            ("shortened", 2, 0),
+            ("no-such-topic", 0, 0),
+            ("\0", 0, 0),
+            ("shortened", 1, 7),
+        ],
+    );
+    let expected = [
+        (-1, code::OFFSET_OUT_OF_RANGE),
+        (-1, code::OFFSET_OUT_OF_RANGE),
+        (0, code::NONE),
+        (-1, code::UNKNOWN_TOPIC_OR_PARTITION),
+        (-1, code::UNKNOWN_TOPIC_OR_PARTITION),
+        (-1, code::UNKNOWN_TOPIC_OR_PARTITION),
+        (7, code::NONE),
+    ];
+    assert_eq!(answers, expected);
+    let left = "SELECT min(\"offset\"), count(*) FROM kafka.records('shortened')";
+    let left = env.sql().rows(left);
+    assert_eq!((left[0].get(0), left[0].get(1)), (Some("7"), Some("5")));
+    // Up to the high watermark.
+    assert_eq!(ask(2, &[("shortened", 1, -1)]), [(12, code::NONE)]);
+    assert_eq!(env.stored("shortened"), 0);
 }
 
 #[test]
