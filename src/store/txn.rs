@@ -109,11 +109,7 @@ fn end(ended: &Ended) {
             let coordinator_epoch = server::leader_epoch();
             let marked = Marked::lock(topic, log, *partition, id);
             // A newer marker was written by hand (`kafka.write_txn_markers`): it has ended this.
-            let is_over = marked
-                .state
-                .check_marker(id, epoch, coordinator_epoch)
-                .is_err();
-            if !is_over {
+            if marked.state.epoch <= epoch {
                 marked.write(ended.outcome, epoch, coordinator_epoch);
             }
         }

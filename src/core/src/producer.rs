@@ -164,7 +164,8 @@ pub fn check_first_sequence(
 /// Judges a client's batch by what the partition remembers of its producer.
 ///
 /// `state` is `None` for a producer id the partition has not seen or has forgotten: any
-/// sequence number is then accepted (KIP-360). A batch without a producer id is appended.
+/// sequence number is then accepted (KIP-360), unless [`check_first_sequence`] applies. A
+/// batch without a producer id is appended.
 ///
 /// # Errors
 /// [`KafkaError::InvalidProducerEpoch`] for an older epoch,

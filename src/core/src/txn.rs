@@ -34,13 +34,19 @@ pub type TopicPartition = (i32, i32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// No transaction since the producer was initialized. Partitions and groups begin one.
+    /// There is nothing to commit. By version 2 an abort leads to `CompleteAbort` and to the
+    /// next epoch, as a producer may not know whether it has begun anything; by version 1
+    /// there is nothing to abort either.
     Empty,
-    /// The transaction is open. Ending it leads to one of the next, and so do its timeout
-    /// and a new producer of the same transactional id.
+    /// The transaction is open, and takes in partitions and groups. Ending it leads to one
+    /// of the next, its timeout to `CompleteAbort`, and so does a new producer of the same
+    /// transactional id, on its way to `Empty`.
     Ongoing,
-    /// As `Empty`; ending it once more in the same way changes nothing.
+    /// As `Empty`, but a repeated commit changes nothing. By version 2 the epoch tells a
+    /// repeated request from a new one, which is refused.
     CompleteCommit,
-    /// As `Empty`; ending it once more in the same way changes nothing.
+    /// As `Empty`, but a repeated abort changes nothing. By version 2 the epoch tells a
+    /// repeated request from a new one, which gives the next epoch.
     CompleteAbort,
 }
 
@@ -373,7 +379,7 @@ impl Transaction {
             {
                 return Ok(None);
             }
-            // An abort is as good as another epoch: the producer may not know what it began.
+            // Nothing is open: the abort gives the next epoch.
             (State::Empty | State::CompleteCommit | State::CompleteAbort, _)
                 if nothing_to_abort =>
             {
