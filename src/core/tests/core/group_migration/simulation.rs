@@ -144,17 +144,29 @@ impl World {
     }
 
     /// Time passes, and members whose time is over learn of it at once: what a client does
-    /// after that is its own affair.
+    /// after that is its own affair. A static member that has missed a rebalance stays one.
     fn wait(&mut self, ms: i64) {
         self.scene.now += ms;
-        let before = self.member_ids();
+        let (before, generation) = (self.member_ids(), self.generation());
         self.scene.step(Group::advance);
         let after = self.member_ids();
         let out: BTreeSet<_> = before.difference(&after).collect();
+        let next_generation = self.generation() != generation;
         for client in &mut self.clients {
             if out.contains(&client.member_id) {
                 client.restart();
+            } else if next_generation && matches!(client.stage, Stage::Heartbeat(_)) {
+                client.owned.clear();
+                client.stage = Stage::Join;
             }
+        }
+    }
+
+    /// Of a classic group.
+    fn generation(&self) -> Option<i32> {
+        match &self.scene.group {
+            Group::Classic(group) => Some(group.generation_id),
+            Group::Consumer(_) => None,
         }
     }
 
@@ -419,4 +431,24 @@ proptest! {
         world.settle();
         world.assert_settled();
     }
+}
+
+/// The static one is a member still, but what it reads is given to the other.
+#[test]
+fn a_static_member_that_missed_a_rebalance_no_longer_reads() {
+    let mut world = World::new(Assignor::Range);
+    let ops = [
+        Op::Start(0, false),
+        Op::Start(2, false),
+        Op::All,
+        Op::All,
+        Op::Wait(10_000),
+        Op::Act(2),
+        Op::Act(2),
+    ];
+    for op in &ops {
+        world.step(op);
+    }
+    world.settle();
+    world.assert_settled();
 }
