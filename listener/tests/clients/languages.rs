@@ -1,6 +1,7 @@
 //! The clients that need an installation, and how each is started.
 #![allow(dead_code, reason = "each test program takes a part of it")]
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -18,12 +19,31 @@ const JAVA_FLAGS: [&str; 4] = [
 /// Apache Kafka's own client, with that heap.
 pub(crate) fn java(heap: &str) -> Option<Client> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
-    let jars = downloads("java").join("jars");
-    let classes = downloads("java").join("classes");
-    let source = sources("java").join("Client.java");
+    java_program("java", "Client", heap, &INSTALLED)
+}
+
+/// Kafka Streams' word count. What it unpacks goes to `folder`.
+pub(crate) fn streams(heap: &str, folder: &Path) -> Option<Client> {
+    static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
+    let mut client = java_program("streams", "WordCount", heap, &INSTALLED)?;
+    let folder = format!("-Djava.io.tmpdir={}", folder.display());
+    client.program.insert(1, folder);
+    Some(client)
+}
+
+/// A class in a file of its name, with what the `pom.xml` beside it names.
+fn java_program(
+    name: &'static str,
+    class: &str,
+    heap: &str,
+    installed: &OnceLock<Result<(), String>>,
+) -> Option<Client> {
+    let jars = downloads(name).join("jars");
+    let classes = downloads(name).join("classes");
+    let source = sources(name).join(format!("{class}.java"));
     let all_jars = format!("{}/*", jars.display());
-    let installed = INSTALLED.get_or_init(|| {
-        let pom = sources("java").join("pom.xml");
+    let installed = installed.get_or_init(|| {
+        let pom = sources(name).join("pom.xml");
         once(&jars, std::slice::from_ref(&pom), || {
             step(
                 Command::new("mvn")
@@ -48,11 +68,8 @@ pub(crate) fn java(heap: &str) -> Option<Client> {
     let class_path = format!("{}:{all_jars}", classes.display());
     let mut program = vec!["java".to_owned(), format!("-Xmx{heap}")];
     program.extend(JAVA_FLAGS.map(str::to_owned));
-    program.extend(["-cp".to_owned(), class_path, "Client".to_owned()]);
-    Some(Client {
-        name: "java",
-        program,
-    })
+    program.extend(["-cp".to_owned(), class_path, class.to_owned()]);
+    Some(Client { name, program })
 }
 
 /// One of Apache Kafka's tools, as its scripts call it.
