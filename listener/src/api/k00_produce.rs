@@ -127,13 +127,16 @@ fn refuse_request(body: &ProduceRequest) -> Option<Produced> {
     let topics = body.topic_data.iter();
     let mut partitions = topics.flat_map(|topic| &topic.partition_data);
     if partitions.any(|partition| is_transactional(partition.records.as_deref())) {
-        let error_code = match &body.transactional_id {
-            Some(transactional_id) => check_transactional_id(transactional_id),
-            None => code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        let refused = |error_code, message: &str| Some(refusal(error_code, Some(message.into())));
+        let Some(transactional_id) = &body.transactional_id else {
+            return refused(
+                code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "a transactional batch without a transactional id",
+            );
         };
+        let error_code = check_transactional_id(transactional_id);
         if error_code != code::NONE {
-            let message = "a transactional batch without a transactional id";
-            return Some(refusal(error_code, Some(message.into())));
+            return refused(error_code, "there is no such transactional id");
         }
     }
     if !matches!(body.acks, -1..=1) {

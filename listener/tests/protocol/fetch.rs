@@ -15,20 +15,20 @@ use uuid::Uuid;
 use crate::common::{Env, Raw, batch, name, produce_request};
 
 /// A fetch of one partition, with everything there is to set.
-struct FetchOne {
-    topic: &'static str,
-    partition: i32,
-    offset: i64,
-    max_wait_ms: i32,
-    min_bytes: i32,
-    partition_max_bytes: i32,
-    isolation: i8,
-    leader_epoch: i32,
-    session: (i32, i32),
+pub(crate) struct FetchOne {
+    pub(crate) topic: &'static str,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) max_wait_ms: i32,
+    pub(crate) min_bytes: i32,
+    pub(crate) partition_max_bytes: i32,
+    pub(crate) isolation: i8,
+    pub(crate) leader_epoch: i32,
+    pub(crate) session: (i32, i32),
 }
 
 impl FetchOne {
-    fn new(topic: &'static str, offset: i64) -> Self {
+    pub(crate) fn new(topic: &'static str, offset: i64) -> Self {
         Self {
             topic,
             partition: 0,
@@ -42,7 +42,7 @@ impl FetchOne {
         }
     }
 
-    fn request(&self) -> FetchRequest {
+    pub(crate) fn request(&self) -> FetchRequest {
         let partition = FetchPartition::default()
             .with_partition(self.partition)
             .with_fetch_offset(self.offset)
@@ -61,14 +61,14 @@ impl FetchOne {
             .with_topics(vec![topic])
     }
 
-    fn ask(&self, raw: &mut Raw) -> PartitionData {
+    pub(crate) fn ask(&self, raw: &mut Raw) -> PartitionData {
         let mut response = raw.call(12, &self.request());
         assert_eq!(response.error_code, code::NONE);
         response.responses.remove(0).partitions.remove(0)
     }
 }
 
-fn records(found: &PartitionData) -> &[u8] {
+pub(crate) fn records(found: &PartitionData) -> &[u8] {
     found.records.as_deref().unwrap_or_default()
 }
 

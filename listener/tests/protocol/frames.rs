@@ -41,6 +41,18 @@ fn api_versions_from_the_future_is_answered_in_version_0s_form() {
         let response = raw.call(version, &request_for(version, &request));
         assert_eq!(response.error_code, code::NONE);
         assert!(response.api_keys.len() > 10);
+        let supported = response.supported_features.iter();
+        let supported = supported.map(|f| (&*f.name, f.min_version, f.max_version));
+        let finalized = response.finalized_features.iter();
+        let finalized = finalized.map(|f| (&*f.name, f.min_version_level, f.max_version_level));
+        let (supported, finalized): (Vec<_>, Vec<_>) = (supported.collect(), finalized.collect());
+        // Ranges from 0 only where the client can read them, levels wherever there is room.
+        let ranges = [("group.version", 0, 1), ("transaction.version", 0, 2)];
+        let levels = [("group.version", 1, 1), ("transaction.version", 2, 2)];
+        assert_eq!(supported, if version >= 4 { &ranges[..] } else { &[] });
+        assert_eq!(finalized, if version >= 3 { &levels[..] } else { &[] });
+        let known = response.finalized_features_epoch >= 0;
+        assert_eq!(known, version >= 3);
     }
 }
 
@@ -93,7 +105,7 @@ impl ShutdownAfter for std::net::TcpStream {
 #[test]
 fn unknown_apis_and_versions_close_their_connection_with_one_line() {
     let env = Env::own("", &[]);
-    for (key, version) in [(1_i16, 3_i16), (1, 19), (0, 2), (24, 0), (999, 0)] {
+    for (key, version) in [(1_i16, 3_i16), (1, 19), (0, 2), (4, 0), (999, 0)] {
         let mut raw = env.raw();
         let mut frame = key.to_be_bytes().to_vec();
         frame.extend(version.to_be_bytes());

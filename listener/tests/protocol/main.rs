@@ -11,3 +11,4 @@ mod groups;
 mod offsets;
 mod produce;
 mod topics;
+mod transactions;

@@ -2,8 +2,7 @@
 
 use kafka_core::builder::ProducerFields;
 use kafka_core::code;
-use kafka_protocol::messages::{InitProducerIdRequest, TransactionalId};
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::messages::InitProducerIdRequest;
 
 use crate::common::{self, Env, batch, idempotent_batch, produce_request};
 
@@ -151,17 +150,20 @@ fn produce_refusals() {
         let codes: Vec<_> = produced.iter().map(|p| p.error_code).collect();
         assert_eq!(codes, [code::INVALID_REQUIRED_ACKS; 2]);
     }
-    let transactional = produce_request("refusals", -1, &[(0, batch(&["a"]))])
-        .with_transactional_id(Some(TransactionalId(StrBytes::from_static_str("tx"))));
-    let refused = common::partition_responses(raw.call(9, &transactional));
-    assert_eq!(refused[0].error_code, code::INVALID_TXN_STATE);
-    assert!(
-        refused[0]
-            .error_message
-            .as_ref()
-            .unwrap()
-            .contains("transactional")
+    // One batch that is part of an unnamed transaction spoils the request.
+    let fields = ProducerFields {
+        transactional: true,
+        ..producer(1, 0, 0)
+    };
+    let unnamed = raw.produce(
+        "refusals",
+        -1,
+        &[(0, batch(&["a"])), (0, idempotent_batch(&["b"], fields))],
     );
+    let codes: Vec<_> = unnamed.iter().map(|p| p.error_code).collect();
+    assert_eq!(codes, [code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED; 2]);
+    let message = unnamed[0].error_message.as_ref().unwrap();
+    assert!(message.contains("transactional id"), "{message}");
     // The good one beside the bad one is stored.
     let mixed = raw.produce(
         "refusals",

@@ -9,8 +9,7 @@ use kafka_protocol::messages::create_topics_request::{
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    BrokerId, CreateTopicsRequest, DescribeClusterRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, MetadataRequest, TransactionalId,
+    BrokerId, CreateTopicsRequest, DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -353,11 +352,4 @@ fn coordinators_and_cluster() {
     assert_eq!(*cluster.cluster_id, *id);
     let controllers = raw.call(1, &DescribeClusterRequest::default().with_endpoint_type(2));
     assert_eq!(controllers.error_code, code::MISMATCHED_ENDPOINT_TYPE);
-    let transactional = InitProducerIdRequest::default()
-        .with_transactional_id(Some(TransactionalId(StrBytes::from_static_str("tx"))));
-    let refused = raw.call(4, &transactional);
-    assert_eq!(
-        (refused.error_code, *refused.producer_id),
-        (code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1)
-    );
 }
