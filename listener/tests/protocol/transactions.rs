@@ -1,6 +1,7 @@
 //! Transactional producers: what they ask, in each version, and who sees what of it.
 
 mod administration;
+mod faults;
 mod fencing;
 mod offsets;
 mod records;
