@@ -1,22 +1,7 @@
 -- Batches whose checksum is right and whose records cannot be read.
--- Bytes of a batch: length 8-11, magic 16, CRC-32C 17-20 over all from 21, attributes 21-22, last offset delta 23-26,
--- producer id 43-50, epoch 51-52, base sequence 53-56, record count 57-60, records from 61.
-CREATE FUNCTION crc32c_bytes(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    crc bigint := 4294967295;
-BEGIN
-    FOR i IN 0..length(data) - 1 LOOP
-        crc := crc # get_byte(data, i);
-        FOR bit IN 1..8 LOOP
-            crc := (crc >> 1) # CASE crc & 1 WHEN 1 THEN 2197175160 ELSE 0 END;
-        END LOOP;
-    END LOOP;
-    RETURN substr(int8send(crc # 4294967295), 5);
-END $$;
--- The batch with other bytes at a place, and a right checksum again.
-CREATE FUNCTION patched(batch bytea, at int, new bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT overlay(p PLACING crc32c_bytes(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set batch_helpers :abs_srcdir '/include/batch.sql'
+\i :batch_helpers
 SELECT kafka.create_topic('damaged', 3) IS NOT NULL AS created;
 SELECT kafka.create_topic('damaged_gzip', config => '{"compression.type": "gzip"}') IS NOT NULL AS created;
 -- Three records, "v1" to "v3"; the same with the length of the first too large.
@@ -57,4 +42,3 @@ SELECT records AS header, position('\x026b0277' IN records) AS at FROM kafka.fet
 SELECT error_code FROM kafka.produce_batches(ARRAY['damaged_header', 'damaged_header'], ARRAY[0, 0], ARRAY[patched(:'header', :at, '\xff'), patched(:'header', :at, '\x00')]);
 SELECT r."offset", h.key, convert_from(h.value, 'UTF8') AS value FROM kafka.fetch('damaged_header', 0, 0) AS r, unnest(r.headers) AS h;
 DROP TABLE damage;
-DROP FUNCTION patched, crc32c_bytes;

@@ -1,22 +1,7 @@
 -- Idempotent producers: by producer id, epoch and sequence number a batch is appended, known already, or refused, for each partition by itself.
--- Bytes of a batch: length 8-11, magic 16, CRC-32C 17-20 over all from 21, attributes 21-22, last offset delta 23-26,
--- producer id 43-50, epoch 51-52, base sequence 53-56, record count 57-60, records from 61.
-CREATE FUNCTION crc32c_bytes(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    crc bigint := 4294967295;
-BEGIN
-    FOR i IN 0..length(data) - 1 LOOP
-        crc := crc # get_byte(data, i);
-        FOR bit IN 1..8 LOOP
-            crc := (crc >> 1) # CASE crc & 1 WHEN 1 THEN 2197175160 ELSE 0 END;
-        END LOOP;
-    END LOOP;
-    RETURN substr(int8send(crc # 4294967295), 5);
-END $$;
--- The batch with other bytes at a place, and a right checksum again.
-CREATE FUNCTION patched(batch bytea, at int, new bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT overlay(p PLACING crc32c_bytes(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set batch_helpers :abs_srcdir '/include/batch.sql'
+\i :batch_helpers
 -- Three records of a producer.
 CREATE FUNCTION batch(producer_id bigint, epoch int, sequence int) RETURNS bytea LANGUAGE sql AS $$
     SELECT patched('\x00000000000000000000004cffffffff022ae9f2480000000000020000018cc251f4000000018cc251f400ffffffffffffffffffffffffffff00000003100000000104763100100000020104763200100000040104763300', 43, int8send(producer_id) || int2send(epoch::int2) || int4send(sequence))
@@ -102,4 +87,4 @@ BEGIN;
 SELECT producer_id AS second FROM kafka.init_producer_id() \gset
 ROLLBACK;
 SELECT producer_id > :second AS third_is_new, :second > :first AS second_is_new, :first >= 0 AS legal, producer_epoch FROM kafka.init_producer_id();
-DROP FUNCTION send, batch, patched, crc32c_bytes;
+DROP FUNCTION send, batch;

@@ -1,22 +1,7 @@
 -- kafka.produce_batches: record batches as clients send them, one row for each element, an error code for what is wrong with it.
--- Bytes of a batch: length 8-11, magic 16, CRC-32C 17-20 over all from 21, attributes 21-22, last offset delta 23-26,
--- producer id 43-50, epoch 51-52, base sequence 53-56, record count 57-60, records from 61.
-CREATE FUNCTION crc32c_bytes(data bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    crc bigint := 4294967295;
-BEGIN
-    FOR i IN 0..length(data) - 1 LOOP
-        crc := crc # get_byte(data, i);
-        FOR bit IN 1..8 LOOP
-            crc := (crc >> 1) # CASE crc & 1 WHEN 1 THEN 2197175160 ELSE 0 END;
-        END LOOP;
-    END LOOP;
-    RETURN substr(int8send(crc # 4294967295), 5);
-END $$;
--- The batch with other bytes at a place, and a right checksum again.
-CREATE FUNCTION patched(batch bytea, at int, new bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT overlay(p PLACING crc32c_bytes(substr(p, 22)) FROM 18) FROM overlay(batch PLACING new FROM at + 1) AS p
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set batch_helpers :abs_srcdir '/include/batch.sql'
+\i :batch_helpers
 SELECT crc32c_bytes('123456789') AS check_value;
 
 -- A batch of three records, as kafka.produce makes it.
@@ -125,4 +110,3 @@ SELECT * FROM kafka.produce_batches(ARRAY['batches', 'batches'], ARRAY[0], ARRAY
 SELECT * FROM kafka.produce_batches(ARRAY['batches'], ARRAY[0], ARRAY[:'batch', :'batch']::bytea[]);
 SELECT * FROM kafka.produce_batches(ARRAY['batches'], ARRAY[0], ARRAY[:'batch']::bytea[], topic_ids => '{}');
 SELECT * FROM kafka.produce_batches('{}', '{}', '{}');
-DROP FUNCTION patched, crc32c_bytes;
