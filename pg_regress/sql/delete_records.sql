@@ -38,6 +38,16 @@ VACUUM :log_table;
 SELECT log_start_offset, high_watermark FROM kafka.partitions WHERE topic = 'delete_records' AND partition = 0;
 SELECT kafka.produce('delete_records', 'after a vacuum', partition => 0);
 SELECT * FROM kept;
+-- And when the index has forgotten some of them, which readers bring about that pass over deleted rows.
+SELECT kafka.create_topic('delete_records_index') IS NOT NULL AS created;
+SELECT kafka.produce('delete_records_index', 'a');
+SELECT kafka.produce('delete_records_index', 'b');
+SELECT kafka.produce('delete_records_index', 'c');
+SELECT kafka.delete_records('delete_records_index', 0, -1);
+SELECT log_start_offset, high_watermark FROM kafka.watermarks('delete_records_index', 0);
+SELECT kafka.produce('delete_records_index', 'd');
+SELECT "offset", convert_from(value, 'UTF8') AS value FROM kafka.records('delete_records_index');
+SELECT kafka.delete_topic('delete_records_index');
 
 -- In a transaction: undone by a rollback.
 BEGIN;

@@ -90,6 +90,7 @@ impl LogTable {
                 last_offset: row.last_offset(),
                 stable_offset: row.stable_offset(),
                 running_max_timestamp: row.running_max_timestamp(),
+                may_be_deleted: row.may_be_deleted(),
             })
     }
 
@@ -155,6 +156,7 @@ struct Tail {
     last_offset: i64,
     stable_offset: i64,
     running_max_timestamp: i64,
+    may_be_deleted: bool,
 }
 
 /// Appends `batches` one behind another and returns the base offset of the first. They
@@ -171,15 +173,19 @@ pub(crate) fn append(
     unsafe { pg_sys::GetCurrentTransactionId() };
     let lock = PartitionLock::acquire(topic.number, partition);
     let tail = log.tail(partition);
-    let (mut next, stable_offset, mut running_max) = if let Some(tail) = &tail {
-        (
-            tail.last_offset + 1,
-            log.walk(partition, tail),
+    // Behind deleted rows the index no longer tells the next offset: scans mark entries of dead
+    // rows, which are passed over from then on, in any order. The log start tells it.
+    let start = match &tail {
+        Some(tail) if !tail.may_be_deleted => 0,
+        _ => topic::stored_log_start_offset(topic, partition),
+    };
+    let (mut next, stable_offset, mut running_max) = match &tail {
+        Some(tail) => (
+            start.max(tail.last_offset + 1),
+            start.max(log.walk(partition, tail)),
             tail.running_max_timestamp,
-        )
-    } else {
-        let start = topic::stored_log_start_offset(topic, partition);
-        (start, start, -1)
+        ),
+        None => (start, start, -1),
     };
     let base_offset = next;
     for batch in batches {

@@ -65,6 +65,18 @@ impl BatchRow {
         }
     }
 
+    /// Whether somebody has deleted the row, or has tried to.
+    pub(super) fn may_be_deleted(&self) -> bool {
+        // SAFETY: the header of a row that the slot keeps.
+        unsafe { (*self.header()).t_infomask & pg_sys::HEAP_XMAX_INVALID as u16 == 0 }
+    }
+
+    fn header(&self) -> pg_sys::HeapTupleHeader {
+        let slot = self.slot.cast::<pg_sys::BufferHeapTupleTableSlot>();
+        // SAFETY: log tables are heap tables, so the slot is a buffer heap slot with a tuple.
+        unsafe { (*(*slot).base.tuple).t_data }
+    }
+
     fn int8(&self, column: Column) -> i64 {
         self.datum(column).value() as i64
     }
@@ -176,10 +188,9 @@ impl Scan {
             return true;
         }
         // A dirty snapshot shows this transaction's own rows as if committed.
-        // SAFETY: log tables are heap tables, so the slot is a buffer heap slot with a tuple.
+        let header = row.header();
+        // SAFETY: the header of a row that the slot keeps.
         unsafe {
-            let slot = row.slot.cast::<pg_sys::BufferHeapTupleTableSlot>();
-            let header = (*(*slot).base.tuple).t_data;
             let frozen = (*header).t_infomask & pg_sys::HEAP_XMIN_FROZEN as u16
                 == pg_sys::HEAP_XMIN_FROZEN as u16;
             !frozen && pg_sys::TransactionIdIsCurrentTransactionId((*header).t_choice.t_heap.t_xmin)
