@@ -232,11 +232,13 @@ fn topics_due(context: &Context<'_>) -> i64 {
 }
 
 fn delete(group_id: &str) {
+    // Offsets of open transactions go first: who is just ending one is waited for, and what it
+    // has committed goes next.
     for text in [
         "DELETE FROM kafka_log.groups WHERE group_id OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.group_members WHERE group_id OPERATOR(pg_catalog.=) $1",
-        "DELETE FROM kafka_log.consumer_offsets WHERE group_id OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.transaction_offsets WHERE group_id OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.consumer_offsets WHERE group_id OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(group_id)]);
     }

@@ -355,8 +355,9 @@ pub(crate) fn delete(topic: &Topic) {
         "DELETE FROM kafka_log.partitions WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.producers WHERE topic_number OPERATOR(pg_catalog.=) $1",
         "DELETE FROM kafka_log.aborted_transactions WHERE topic_number OPERATOR(pg_catalog.=) $1",
-        "DELETE FROM kafka_log.consumer_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        // Who is just ending a transaction is waited for; what it has committed goes next.
         "DELETE FROM kafka_log.transaction_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
+        "DELETE FROM kafka_log.consumer_offsets WHERE topic_number OPERATOR(pg_catalog.=) $1",
     ] {
         sql::execute(text, &[param(topic.number)]);
     }
