@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file takes a part of it")]
 
 #[path = "../../examples/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
