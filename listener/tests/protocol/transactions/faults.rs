@@ -1,7 +1,7 @@
 //! Producers that try again, while what is behind the listener dies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_core::code;
@@ -53,12 +53,24 @@ fn transact(raw: &mut Raw, producer: &mut Producer, first: i32, value: &str, com
     }
 }
 
+/// What the test and its producers tell each other.
+#[derive(Default)]
+struct Progress {
+    end: AtomicBool,
+    committed: AtomicUsize,
+}
+
 /// The values that it has committed, until it is told to end.
-fn keep_transacting(raw: &mut Raw, versions: Versions, id: &str, end: &AtomicBool) -> Vec<String> {
+fn keep_transacting(
+    raw: &mut Raw,
+    versions: Versions,
+    id: &str,
+    progress: &Progress,
+) -> Vec<String> {
     let mut producer = Producer::new(raw, versions, id);
     let mut committed = Vec::new();
     for number in 0.. {
-        if end.load(Ordering::Relaxed) {
+        if progress.end.load(Ordering::Relaxed) {
             break;
         }
         let value = format!("{id} {number}");
@@ -67,6 +79,7 @@ fn keep_transacting(raw: &mut Raw, versions: Versions, id: &str, end: &AtomicBoo
         transact(raw, &mut producer, first, &value, commits);
         if commits {
             committed.push(value);
+            progress.committed.fetch_add(1, Ordering::Relaxed);
         }
     }
     committed
@@ -76,14 +89,14 @@ fn keep_transacting(raw: &mut Raw, versions: Versions, id: &str, end: &AtomicBoo
 fn each_transaction_is_committed_once_whatever_dies() {
     let env = Env::own("", &[]);
     env.create_topic("faults", 1);
-    let end = Arc::new(AtomicBool::new(false));
+    let progress = Arc::new(Progress::default());
     let producers: Vec<_> = (0..4)
         .map(|number| {
             let mut raw = env.raw();
-            let end = Arc::clone(&end);
+            let progress = Arc::clone(&progress);
             let versions = if number % 2 == 0 { OLD } else { NEW };
             std::thread::spawn(move || {
-                keep_transacting(&mut raw, versions, &format!("faults-{number}"), &end)
+                keep_transacting(&mut raw, versions, &format!("faults-{number}"), &progress)
             })
         })
         .collect();
@@ -102,11 +115,13 @@ fn each_transaction_is_committed_once_whatever_dies() {
         }
         std::thread::sleep(Duration::from_millis(300));
     }
-    end.store(true, Ordering::Relaxed);
+    eventually("enough transactions", || {
+        progress.committed.load(Ordering::Relaxed) > 20
+    });
+    progress.end.store(true, Ordering::Relaxed);
     let committed = producers.into_iter().map(|p| p.join().unwrap());
     let mut expected: Vec<String> = committed.flatten().flat_map(|v| [v.clone(), v]).collect();
     expected.sort();
-    assert!(expected.len() > 20, "{}", expected.len());
     let rows = env.sql().rows(
         "SELECT convert_from(value, 'UTF8') \
          FROM kafka.fetch('faults', 0, 0, 1000000, isolation => 'read_committed')",
