@@ -81,6 +81,38 @@ SELECT kafka.produce('privileges_more', 'v', partition => 1);
 SELECT kafka.delete_topic('privileges_more');
 SELECT producer_epoch FROM kafka.init_producer_id();
 SELECT topic, error_code FROM kafka.describe_topics(ARRAY['privileges']);
+RESET ROLE;
+-- Transactions: one function at a time, and the views by themselves.
+SET ROLE regress_kafka_app;
+SELECT * FROM kafka.add_partitions_to_txn('privileges', 1, '0', ARRAY['privileges'], ARRAY[0]);
+SELECT kafka.abort_transaction('privileges');
+SELECT * FROM kafka.transactions;
+SELECT * FROM kafka.producers;
+SELECT producer_id AS pid FROM kafka.init_producer_id('privileges') \gset
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION kafka.add_partitions_to_txn, kafka.add_offsets_to_txn, kafka.txn_offset_commit, kafka.end_txn, kafka.abort_transaction, kafka.write_txn_markers,
+    kafka.describe_producers, kafka.describe_transactions, kafka.list_transactions TO regress_kafka_app;
+GRANT SELECT ON kafka.transactions, kafka.producers TO regress_kafka_app;
+SET ROLE regress_kafka_app;
+SELECT error_code FROM kafka.add_partitions_to_txn('privileges', :pid, '0', ARRAY['privileges'], ARRAY[0]);
+SELECT error_code FROM kafka.add_offsets_to_txn('privileges', :pid, '0', 'privileges');
+SELECT error_code FROM kafka.txn_offset_commit('privileges', 'privileges', :pid, '0', ARRAY['privileges'], ARRAY[0], ARRAY[1]::bigint[]);
+SELECT state, topic_partitions, group_ids FROM kafka.transactions WHERE transactional_id = 'privileges';
+SELECT error_code FROM kafka.end_txn('privileges', :pid, '0', true);
+SELECT topic, partition, last_sequence, txn_first_offset FROM kafka.producers WHERE producer_id = :pid;
+SELECT error_code FROM kafka.write_txn_markers(ARRAY[:pid]::bigint[], '{5}', '{f}', ARRAY['privileges'], ARRAY[0]);
+SELECT error_code, producer_epoch FROM kafka.describe_producers(ARRAY['privileges'], ARRAY[0]) WHERE producer_id = :pid;
+SELECT error_code, state FROM kafka.describe_transactions(ARRAY['privileges']);
+SELECT transactional_id FROM kafka.list_transactions(producer_ids => ARRAY[:pid]::bigint[]);
+SELECT kafka.abort_transaction('privileges');
+SELECT * FROM kafka_log.transactions;
+SELECT * FROM kafka_log.aborted_transactions;
+SELECT * FROM kafka_log.transaction_offsets;
+-- Nobody changes them through the views.
+RESET ROLE;
+UPDATE kafka.transactions SET state = 'Empty';
+DELETE FROM kafka.producers;
+SELECT kafka.delete_group('privileges');
 -- SECURITY DEFINER: a function of one's own passes on the right to one topic.
 RESET ROLE;
 CREATE FUNCTION app.notify(message text) RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT kafka.produce('privileges', message, partition => 1) $$;
