@@ -1,5 +1,5 @@
-# ALTER EXTENSION ... UPDATE from the first version ends where CREATE EXTENSION ends, and
-# keeps what is stored.
+# ALTER EXTENSION ... UPDATE from any version ends where CREATE EXTENSION ends, and keeps
+# what is stored.
 # shellcheck shell=bash source=pg_regress/cluster/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -16,23 +16,40 @@ objects="select pg_describe_object(d.classid, d.objid, 0), obj_description(d.obj
 new_cluster fresh
 sql fresh "create extension pg_kafka"
 
-new_cluster upgraded
-sql upgraded "create extension pg_kafka version '0.1.0'"
-sql upgraded "select kafka.create_topic('orders', 2)" >/dev/null
-sql upgraded "select count(kafka.produce('orders', 'v' || i, partition => 0)) from generate_series(1, 10) i" >/dev/null
-sql upgraded "create role reader login; grant usage on schema kafka to reader; grant execute on function kafka.records(text, text) to reader" >/dev/null
-sql upgraded "alter extension pg_kafka update"
-
-expect "the version" "$(sql fresh "select extversion from pg_extension where extname = 'pg_kafka'")" \
-  "$(sql upgraded "select extversion from pg_extension where extname = 'pg_kafka'")"
+config="select array_agg(c::regclass::text order by c::regclass::text) from pg_extension, unnest(extconfig) c where extname = 'pg_kafka'"
+version="select extversion from pg_extension where extname = 'pg_kafka'"
 sql fresh "$objects" >"$work/fresh.objects"
-# The right that was granted before is the one difference.
-sql upgraded "revoke all on function kafka.records(text, text) from reader" >/dev/null
-sql upgraded "$objects" >"$work/upgraded.objects"
-diff "$work/fresh.objects" "$work/upgraded.objects"
-expect "what pg_dump takes along" \
-  "$(sql fresh "select array_agg(c::regclass::text order by c::regclass::text) from pg_extension, unnest(extconfig) c where extname = 'pg_kafka'")" \
-  "$(sql upgraded "select array_agg(c::regclass::text order by c::regclass::text) from pg_extension, unnest(extconfig) c where extname = 'pg_kafka'")"
-expect "records" 10 "$(sql upgraded "select count(*) from kafka.records('orders')")"
-sql upgraded "select kafka.commit_offset('g', 'orders', 0, 7)" >/dev/null
-expect "a committed offset" 3 "$(sql upgraded "select lag from kafka.consumer_lag")"
+
+for old in 0.1.0 0.2.0; do
+  new_cluster "$old"
+  # Every version is the first one and the upgrades to it.
+  sql "$old" "create extension pg_kafka version '0.1.0'"
+  if [ "$old" != 0.1.0 ]; then sql "$old" "alter extension pg_kafka update to '$old'"; fi
+  expect "the version before" "$old" "$(sql "$old" "$version")"
+  sql "$old" "select kafka.create_topic('orders', 2)" >/dev/null
+  sql "$old" "select count(kafka.produce('orders', 'v' || i, partition => 0)) from generate_series(1, 10) i" >/dev/null
+  if [ "$old" != 0.1.0 ]; then sql "$old" "select kafka.commit_offset('before', 'orders', 0, 4)" >/dev/null; fi
+  # What an idempotent producer has left; its batch is one of those that are remembered.
+  sql "$old" "insert into kafka_log.producers (topic_number, partition, producer_id, producer_epoch, batches) select topic_number, 1, 7, 0, '{0,0,0,0}' from kafka_log.topics" >/dev/null
+  sql "$old" "create role reader login; grant usage on schema kafka to reader; grant execute on function kafka.records(text, text) to reader" >/dev/null
+  sql "$old" "alter extension pg_kafka update"
+
+  expect "the version from $old" "$(sql fresh "$version")" "$(sql "$old" "$version")"
+  # The right that was granted before is the one difference.
+  sql "$old" "revoke all on function kafka.records(text, text) from reader" >/dev/null
+  sql "$old" "$objects" >"$work/objects"
+  diff "$work/fresh.objects" "$work/objects"
+  expect "what pg_dump takes along" "$(sql fresh "$config")" "$(sql "$old" "$config")"
+  expect "records" 10 "$(sql "$old" "select count(*) from kafka.records('orders')")"
+  if [ "$old" != 0.1.0 ]; then expect "an offset committed before" 4 "$(sql "$old" "select kafka.committed_offset('before', 'orders', 0)")"; fi
+  sql "$old" "select kafka.commit_offset('g', 'orders', 0, 7)" >/dev/null
+  expect "a committed offset" 3 "$(sql "$old" "select lag from kafka.consumer_lag where group_id = 'g'")"
+  expect "a producer from before" "7|0|0|" "$(sql "$old" "select producer_id, producer_epoch, last_sequence, txn_first_offset from kafka.producers")"
+  # Transactions are there, and readers of what was stored before need not know of them.
+  on "$old" psql -X -q -v ON_ERROR_STOP=1 -f "$(dirname "$0")/../include/batch.sql"
+  producer=$(sql "$old" "select producer_id from kafka.init_producer_id('first')")
+  expect "a transaction" 10 "$(sql "$old" "select base_offset from txn_send('first', $producer, 0, 2, 'orders', 0, 0, 'in a transaction')")"
+  expect "an open transaction" 10 "$(sql "$old" "select count(*) from kafka.records('orders')")"
+  expect "its end" 0 "$(sql "$old" "select error_code from kafka.end_txn('first', $producer, '0', true, '2')")"
+  expect "a committed transaction" 11 "$(sql "$old" "select count(*) from kafka.records('orders')")"
+done
