@@ -1,4 +1,7 @@
 -- Who waits for records (kafka.fetch with max_wait_ms, kafka.wait_for_records) is woken by the commit of what it waits for.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set batch_helpers :abs_srcdir '/include/batch.sql'
+\i :batch_helpers
 SELECT kafka.create_topic('waking', 2) IS NOT NULL AS created;
 CREATE EXTENSION dblink;
 SELECT dblink_connect(name, format('host=%s port=%s dbname=%s user=%s', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database(), current_user)) FROM unnest(ARRAY['w', 'w2']) AS name;
@@ -86,6 +89,16 @@ SELECT kafka.produce('waking', 'prepared', partition => 0);
 PREPARE TRANSACTION 'pg_kafka_waking';
 SELECT dblink_is_busy('w') AS w;
 COMMIT PREPARED 'pg_kafka_waking';
+SELECT split_part(result('w'), ' ', 2);
+-- Records of a producer's transaction are there when it ends; while it is open, and when it is aborted, the wait goes on.
+SELECT producer_id AS pid FROM kafka.init_producer_id('waking') \gset
+SELECT start('w', 'SELECT waits()');
+SELECT error_code FROM txn_send('waking', :pid, 0, 2, 'waking', 0, 0, 'aborted');
+SELECT error_code FROM kafka.end_txn('waking', :pid, '0', false, '2');
+SELECT error_code FROM txn_send('waking', :pid, 1, 2, 'waking', 0, 0, 'committed');
+SELECT pg_sleep(0.1);
+SELECT dblink_is_busy('w') AS w;
+SELECT error_code FROM kafka.end_txn('waking', :pid, '1', true, '2');
 SELECT split_part(result('w'), ' ', 2);
 -- kafka.wait_for_records names the partitions that have something new.
 SELECT start('w', 'SELECT waits_for_two()');
