@@ -167,7 +167,8 @@ fn row(found: Found) -> OffsetRow {
     )
 }
 
-/// What is not stable yet counts only for readers that see it.
+/// A record that the reader does not see yet is none; as in Kafka, the one with the largest
+/// timestamp is looked for among all.
 fn list(
     wanted: &TopicRef,
     partition: i32,
@@ -176,26 +177,32 @@ fn list(
 ) -> Result<Found, KafkaError> {
     let (topic, log) = topic::open(wanted, LockMode::Read)?;
     topic.check_partition(partition)?;
-    let mut watermarks = log::watermarks(&topic, &log, partition);
-    if isolation == Isolation::ReadCommitted {
-        watermarks.high_watermark = stable::last_stable_offset(&topic, partition, &watermarks);
-    }
-    match at {
-        timestamps::LATEST => Ok(Found {
-            offset: watermarks.high_watermark,
-            ..NOTHING
-        }),
-        timestamps::EARLIEST | timestamps::EARLIEST_LOCAL => Ok(Found {
-            offset: watermarks.log_start_offset,
-            ..NOTHING
-        }),
+    let watermarks = log::watermarks(&topic, &log, partition);
+    let end = match isolation {
+        Isolation::ReadCommitted => stable::last_stable_offset(&topic, partition, &watermarks),
+        Isolation::ReadUncommitted => watermarks.high_watermark,
+    };
+    let found = match at {
+        timestamps::LATEST => {
+            return Ok(Found {
+                offset: end,
+                ..NOTHING
+            });
+        }
+        timestamps::EARLIEST | timestamps::EARLIEST_LOCAL => {
+            return Ok(Found {
+                offset: watermarks.log_start_offset,
+                ..NOTHING
+            });
+        }
         timestamps::LATEST_TIERED => Ok(NOTHING),
         timestamps::MAX_TIMESTAMP => latest_record(&topic, &log, partition, &watermarks),
         at if at >= 0 => first_at(&topic, &log, partition, &watermarks, at),
         other => Err(KafkaError::InvalidRequest {
             reason: format!("{other} is neither a time nor one of the special timestamps -1 to -5"),
         }),
-    }
+    }?;
+    Ok(if found.offset < end { found } else { NOTHING })
 }
 
 /// The first record with the largest timestamp. The running maximum names it, unless it comes

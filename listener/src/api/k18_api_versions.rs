@@ -83,18 +83,23 @@ fn with_features(response: ApiVersionsResponse, version: i16) -> ApiVersionsResp
 }
 
 fn served() -> ApiVersionsResponse {
-    let api_keys = router::APIS.iter().map(|api| {
-        ApiVersion::default()
-            .with_api_key(api.key)
-            .with_min_version(api.advertised_min)
-            .with_max_version(api.max)
-    });
-    ApiVersionsResponse::default().with_api_keys(api_keys.collect())
+    let api_keys = router::APIS.iter().map(range).collect();
+    ApiVersionsResponse::default().with_api_keys(api_keys)
 }
 
-/// The answer to a version that is not served.
+fn range(api: &router::Api) -> ApiVersion {
+    ApiVersion::default()
+        .with_api_key(api.key)
+        .with_min_version(api.advertised_min)
+        .with_max_version(api.max)
+}
+
+/// The answer to a version that is not served: the versions of this request only (KIP-511),
+/// so that the client asks again and is told the features too.
 pub fn unsupported_version(correlation_id: i32) -> Result<Reply, Malformed> {
-    let response = served().with_error_code(code::UNSUPPORTED_VERSION);
+    let response = ApiVersionsResponse::default()
+        .with_error_code(code::UNSUPPORTED_VERSION)
+        .with_api_keys(vec![range(&API)]);
     Reply::encode(&response, 0, correlation_id, false)
 }
 

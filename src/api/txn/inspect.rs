@@ -1,7 +1,7 @@
 //! What can be seen of producers and transactions (KIP-664).
 use kafka_core::error::KafkaError;
 use kafka_core::pattern::Pattern;
-use kafka_core::txn::{State, Transaction};
+use kafka_core::txn::Transaction;
 use pgrx::prelude::*;
 
 use super::{check_transactional_id, find_topic, named};
@@ -72,6 +72,8 @@ fn producer_row(idx: i32, described: &Described) -> ProducerRow {
         updated_at,
     } = described;
     let last = state.batches.last();
+    // Between a marker and the next transaction the marker was last.
+    let marked = state.coordinator_epoch >= 0 && state.txn_first_offset.is_none();
     (
         idx,
         0,
@@ -79,10 +81,10 @@ fn producer_row(idx: i32, described: &Described) -> ProducerRow {
         Some(*producer_id),
         Some(state.epoch),
         Some(last.map_or(-1, |batch| batch.last_sequence)),
-        Some(last.map_or_else(
-            || server::micros_to_ms((*updated_at).into_inner()),
-            |batch| batch.timestamp,
-        )),
+        Some(match last {
+            Some(batch) if !marked => batch.timestamp,
+            _ => server::micros_to_ms((*updated_at).into_inner()),
+        }),
         Some(state.coordinator_epoch),
         state.txn_first_offset,
     )
@@ -209,13 +211,11 @@ fn list_transactions(
     let pattern = pattern.map(|pattern| ok(Pattern::parse(pattern)));
     let now = server::now_ms();
     let wanted = |transaction: &Transaction| {
-        let duration = match transaction.state {
-            State::Ongoing => now.saturating_sub(transaction.started_at),
-            _ => -1,
-        };
+        // One that never began counts as having begun long ago.
+        let duration_ms = now.saturating_sub(transaction.started_at);
         (states.is_empty() || states.iter().any(|state| state == transaction.state.name()))
             && (producer_ids.is_empty() || producer_ids.contains(&transaction.producer_id))
-            && min_duration_ms.is_none_or(|min| min < 0 || duration >= min)
+            && min_duration_ms.is_none_or(|min| min < 0 || duration_ms > min)
             && pattern
                 .as_ref()
                 .is_none_or(|pattern| pattern.matches(&transaction.transactional_id))
