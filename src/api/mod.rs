@@ -49,6 +49,19 @@ impl Fault {
     }
 }
 
+/// What an array call answers whose elements only succeed or fail: idx from 1.
+type Verdict = (i32, i16, Option<String>);
+
+fn verdicts(results: impl IntoIterator<Item = Result<(), KafkaError>>) -> Vec<Verdict> {
+    (1..)
+        .zip(results)
+        .map(|(idx, result)| {
+            let fault = Fault::of(&result);
+            (idx, fault.code, fault.message)
+        })
+        .collect()
+}
+
 /// An argument that SQL allows to be null and the function does not.
 fn required<T>(name: &str, argument: Option<T>) -> Result<T, KafkaError> {
     argument.ok_or_else(|| KafkaError::InvalidRequest {

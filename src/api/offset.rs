@@ -83,14 +83,7 @@ fn commit_offsets(
         metadata,
     );
     let member = Member::new(member_id, group_instance_id, generation_id);
-    let rows: Vec<_> = (1..)
-        .zip(commit(group_id, &member, &wanted, None))
-        .map(|(idx, result)| {
-            let fault = Fault::of(&result);
-            (idx, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+    TableIterator::new(super::verdicts(commit(group_id, &member, &wanted, None)))
 }
 
 /// The offsets that an array call gives.
@@ -376,14 +369,11 @@ fn delete_offsets(
     group::lock(group_id, group::GroupLock::Step);
     let group = ok(super::group::current(group_id));
     ok(group.check_offsets_can_be_deleted());
-    let rows: Vec<_> = (1..)
-        .zip(topics.into_iter().zip(partitions))
-        .map(|(idx, (name, partition))| {
-            let fault = Fault::of(&delete(group_id, &group, &name, partition));
-            (idx, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+    let deleted = topics
+        .into_iter()
+        .zip(partitions)
+        .map(|(name, partition)| delete(group_id, &group, &name, partition));
+    TableIterator::new(super::verdicts(deleted))
 }
 
 fn delete(

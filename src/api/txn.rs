@@ -166,15 +166,10 @@ fn add_partitions_to_txn(
         add_partitions(transactional_id, producer, &found)
     };
     // What concerns the transaction is told for each partition that is there.
-    let rows: Vec<_> = (1..)
-        .zip(found)
-        .zip(added)
-        .map(|((idx, found), added)| {
-            let fault = Fault::of(&found.and(added));
-            (idx, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+    let results = found.into_iter().zip(added);
+    TableIterator::new(super::verdicts(
+        results.map(|(found, added)| found.and(added)),
+    ))
 }
 
 fn find_partitions(
@@ -294,14 +289,7 @@ fn txn_offset_commit(
         Ok(()) => offset::commit(group_id, &member, &wanted, Some(producer.id)),
         Err(error) => vec![Err(error); wanted.len()],
     };
-    let rows: Vec<_> = (1..)
-        .zip(results)
-        .map(|(idx, result)| {
-            let fault = Fault::of(&result);
-            (idx, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+    TableIterator::new(super::verdicts(results))
 }
 
 fn version(transaction_version: Option<i16>) -> Version {
@@ -405,25 +393,21 @@ fn write_txn_markers(
         ("partitions", partitions.len()),
         ("coordinator_epochs", coordinator_epochs.len()),
     ]));
-    let rows: Vec<_> = (0..count)
-        .map(|i| {
-            let producer = Producer {
-                id: producer_ids[i],
-                epoch: producer_epochs[i],
-            };
-            let outcome = outcome(committed[i]);
-            let written = write_marker(
-                &topics[i],
-                partitions[i],
-                producer,
-                outcome,
-                coordinator_epochs[i],
-            );
-            let fault = Fault::of(&written);
-            (i as i32 + 1, fault.code, fault.message)
-        })
-        .collect();
-    TableIterator::new(rows)
+    let written = (0..count).map(|i| {
+        let producer = Producer {
+            id: producer_ids[i],
+            epoch: producer_epochs[i],
+        };
+        let outcome = outcome(committed[i]);
+        write_marker(
+            &topics[i],
+            partitions[i],
+            producer,
+            outcome,
+            coordinator_epochs[i],
+        )
+    });
+    TableIterator::new(super::verdicts(written))
 }
 
 fn write_marker(
