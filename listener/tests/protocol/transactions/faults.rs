@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kafka_core::code;
 
-use super::{NEW, OLD, Producer, Versions, init};
+use super::{NEW, OLD, Producer, init};
 use crate::common::{Env, Raw, eventually};
 
 /// What all producers try again at, when it is about a transaction, and about a partition.
@@ -61,20 +61,15 @@ struct Progress {
 }
 
 /// The values that it has committed, until it is told to end.
-fn keep_transacting(
-    raw: &mut Raw,
-    versions: Versions,
-    id: &str,
-    progress: &Progress,
-) -> Vec<String> {
-    let mut producer = Producer::new(raw, versions, id);
+fn keep_transacting(raw: &mut Raw, mut producer: Producer, progress: &Progress) -> Vec<String> {
+    let is_new = producer.versions.is_new();
     let mut committed = Vec::new();
     for number in 0.. {
         if progress.end.load(Ordering::Relaxed) {
             break;
         }
-        let value = format!("{id} {number}");
-        let first = if versions.is_new() { 0 } else { 2 * number };
+        let value = format!("{} {number}", producer.transactional_id);
+        let first = if is_new { 0 } else { 2 * number };
         let commits = number % 4 != 3;
         transact(raw, &mut producer, first, &value, commits);
         if commits {
@@ -95,9 +90,8 @@ fn each_transaction_is_committed_once_whatever_dies() {
             let mut raw = env.raw();
             let progress = Arc::clone(&progress);
             let versions = if number % 2 == 0 { OLD } else { NEW };
-            std::thread::spawn(move || {
-                keep_transacting(&mut raw, versions, &format!("faults-{number}"), &progress)
-            })
+            let producer = Producer::new(&mut raw, versions, &format!("faults-{number}"));
+            std::thread::spawn(move || keep_transacting(&mut raw, producer, &progress))
         })
         .collect();
     for round in 0..3 {
