@@ -392,7 +392,6 @@ fn java_is_told_what_is_not_served() {
         let env = Env::shared();
         env.create_topic("java-unsupported", 1);
         for (what, error) in [
-            ("transaction", "TransactionalIdAuthorizationException"),
             ("describe_configs", "UnsupportedVersionException"),
             ("describe_acls", "UnsupportedVersionException"),
             ("authorized_operations", "done"),

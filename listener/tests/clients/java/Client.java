@@ -639,12 +639,6 @@ public final class Client {
     /** What is not served must fail by saying so. */
     private static void unsupported(String topic, String what) throws Exception {
         Action action = switch (what) {
-            case "transaction" -> () -> {
-                try (var producer = producer("transactional.id", "t", "max.block.ms", 20_000)) {
-                    producer.initTransactions();
-                    return "initialized";
-                }
-            };
             case "describe_configs" -> () -> {
                 try (var admin = newAdmin()) {
                     return admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.TOPIC, topic))).all().get();
