@@ -217,7 +217,8 @@ fn worth_separating(error: &DbError) -> bool {
         error.meaning(),
         Meaning::Kafka(_) | Meaning::Unexpected | Meaning::Unauthorized
     );
-    error.surely_failed() && (about_a_request || error.is_conflict())
+    let held_up = error.is_conflict() || error.is_lock_timeout();
+    error.surely_failed() && (about_a_request || held_up)
 }
 
 /// `NOT_LEADER_OR_FOLLOWER` tells a producer that nothing was appended and to try again;

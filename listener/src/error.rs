@@ -109,7 +109,8 @@ impl DbError {
         }
     }
 
-    fn is_lock_timeout(&self) -> bool {
+    /// Somebody else's open database transaction holds what the call needs.
+    pub fn is_lock_timeout(&self) -> bool {
         matches!(self, Self::Server { sqlstate, .. } if sqlstate == "55P03")
     }
 

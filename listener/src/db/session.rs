@@ -53,7 +53,7 @@ impl Role {
     /// from all others.
     fn lock_timeout(self) -> Duration {
         match self {
-            Self::Group | Self::Heartbeat | Self::Transaction => LOCK_TIMEOUT,
+            Self::Append(_) | Self::Group | Self::Heartbeat | Self::Transaction => LOCK_TIMEOUT,
             _ => Duration::ZERO,
         }
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use kafka_core::code;
-use kafka_protocol::messages::{AddPartitionsToTxnRequest, EndTxnRequest};
+use kafka_protocol::messages::{AddPartitionsToTxnRequest, EndTxnRequest, ProduceRequest};
 
 use super::offsets::commit;
 use super::{NEW, OLD, Producer, init, init_request, transactional_id};
-use crate::common::{Env, batch};
+use crate::common::{Env, batch, partition_responses, produce_request};
 
 const FENCED: i16 = code::PRODUCER_FENCED;
 const OLD_EPOCH: i16 = code::INVALID_PRODUCER_EPOCH;
@@ -278,10 +278,10 @@ fn several_transactions_are_told_apart() {
 }
 
 /// Somebody's open database transaction holds a producer's: that is to be waited for, not
-/// an end.
+/// an end, and nobody else is held up.
 #[test]
 fn what_another_session_holds_is_tried_again() {
-    let env = Env::own("", &[]);
+    let env = Env::own("", &["--append-sessions", "1"]);
     env.create_topic("held", 1);
     let mut raw = env.raw();
     let held = Producer::new(&mut raw, OLD, "held");
@@ -291,14 +291,13 @@ fn what_another_session_holds_is_tried_again() {
         "BEGIN; SELECT kafka.end_txn('held', {}, {}::int2, true)",
         held.producer_id, held.epoch
     ));
-    let concurrent = code::CONCURRENT_TRANSACTIONS;
-    let mut others = env.raw();
     raw.send(4, &held.end_request(true));
     std::thread::sleep(Duration::from_millis(100));
-    // Others are not held up.
+    let mut others = env.raw();
     let mut free = Producer::new(&mut others, NEW, "free");
     free.send(&mut others, "held", 0, &["b"]);
     free.end(&mut others, true);
+    let concurrent = code::CONCURRENT_TRANSACTIONS;
     let (_, ended) = raw.receive_response::<EndTxnRequest>(4);
     assert_eq!(ended.error_code, concurrent);
     assert_eq!(held.add(&mut raw, 3, &[("held", 0)]), [concurrent]);
@@ -306,6 +305,23 @@ fn what_another_session_holds_is_tried_again() {
     assert_eq!(told, [code::COORDINATOR_LOAD_IN_PROGRESS]);
     let told = commit(&held, &mut raw, 1, "g", &[("held", 0, 1)]);
     assert_eq!(told, [code::COORDINATOR_NOT_AVAILABLE]);
+    // What goes down together with its batches arrives all the same.
+    for _ in 0..3 {
+        let batches = [(0, held.batch(1, &["c"]))];
+        raw.send(11, &held.produce_request("held", &batches));
+        let request = produce_request("held", -1, &[(0, batch(&["d"]))]);
+        for _ in 0..3 {
+            others.send(9, &request);
+        }
+        for _ in 0..3 {
+            let (_, produced) = others.receive_response::<ProduceRequest>(9);
+            let produced = partition_responses(produced);
+            assert_eq!(produced[0].error_code, code::NONE);
+        }
+        let (_, produced) = raw.receive_response::<ProduceRequest>(11);
+        let told = partition_responses(produced)[0].error_code;
+        assert_eq!(told, code::NOT_LEADER_OR_FOLLOWER);
+    }
     sql.run("COMMIT");
     assert_eq!(held.end_in(&mut raw, 4, true).0, code::NONE);
 }
