@@ -214,18 +214,19 @@ fn written(response: &WriteTxnMarkersResponse) -> Vec<(i64, String, i32, i16)> {
     written
 }
 
-/// Producer id, epoch, last sequence, and where its transaction begins.
-fn active(raw: &mut Raw, topic: &str, partition: i32) -> Vec<(i64, i32, i32, i64)> {
+/// Producer id, epoch, last sequence, where its transaction begins, and the time of the
+/// last batch.
+fn active(raw: &mut Raw, topic: &str, partition: i32) -> Vec<(i64, i32, i32, i64, i64)> {
     let found = producers(raw, &[(topic, &[partition])]);
     let found = &found.topics[0].partitions[0];
     assert_eq!(found.error_code, code::NONE);
     let active = found.active_producers.iter().map(|p| {
-        assert_eq!(p.last_timestamp, 1_700_000_000_000);
         (
             *p.producer_id,
             p.producer_epoch,
             p.last_sequence,
             p.current_txn_start_offset,
+            p.last_timestamp,
         )
     });
     let mut active: Vec<_> = active.collect();
@@ -241,7 +242,11 @@ fn find_and_end(env: &Env, version: i16, topic: &str) {
     hanging.send(&mut raw, topic, 0, &["a"]);
     other.send(&mut raw, topic, 0, &["b", "c"]);
     hanging.send(&mut raw, topic, 1, &["d"]);
-    let open = [(hanging.producer_id, 0, 1, 0), (other.producer_id, 0, 1, 1)];
+    let time = 1_700_000_000_000;
+    let open = [
+        (hanging.producer_id, 0, 1, 0, time),
+        (other.producer_id, 0, 1, 1, time),
+    ];
     assert_eq!(active(&mut raw, topic, 0), open);
     assert_eq!(active(&mut raw, topic, 1), []);
 
@@ -264,6 +269,7 @@ fn find_and_end(env: &Env, version: i16, topic: &str) {
     );
     let left = active(&mut raw, topic, 0);
     assert_eq!((left[0].3, left[1].3), (-1, 1));
+    assert!(left[0].4 > time, "the marker's own");
     let mut told = |producer: &Producer, coordinator_epoch| {
         let again = marker_for(producer, coordinator_epoch, &[(topic, &[0])]);
         written(&write(&mut raw, version, vec![again]))[0].3
