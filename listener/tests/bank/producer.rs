@@ -123,7 +123,7 @@ impl Teller {
                 // All is acknowledged before. Of a record that waits for being sent again
                 // librdkafka's abort makes nothing, and gives the next record its sequence
                 // number; the broker takes that one for a repetition.
-                repeat(|| client.flush(CALL))?;
+                flush(client)?;
                 Ok(repeat(|| client.abort_transaction(CALL))?)
             }
             20..23 => {
@@ -185,6 +185,7 @@ impl Teller {
     }
 
     fn commit(&self, client: &Client, id: Id) -> Result<(), Lost> {
+        flush(client)?;
         self.book.now(id, Outcome::Unknown);
         match repeat(|| client.commit_transaction(CALL)) {
             Ok(()) => {
@@ -202,7 +203,7 @@ impl Teller {
 
     /// Without waiting for the answer: whether it is committed it will never know.
     fn commit_and_go(&mut self, client: &Client, id: Id) -> Result<(), Lost> {
-        repeat(|| client.flush(CALL))?;
+        flush(client)?;
         self.book.now(id, Outcome::Unknown);
         let wait = Duration::from_millis(self.random.below(10));
         if client.commit_transaction(wait).is_ok() {
@@ -213,12 +214,21 @@ impl Teller {
 
     /// Another one takes over before this one commits, which then must not succeed.
     fn commit_too_late(&self, client: &Client) -> Result<(), Lost> {
-        repeat(|| client.flush(CALL))?;
+        flush(client)?;
         drop(self.take_over());
         let committed = repeat(|| client.commit_transaction(CALL));
         assert!(committed.is_err(), "{} is not fenced", self.number);
         Err(Lost("fenced on purpose".to_owned()))
     }
+}
+
+/// The crate's own flush waits in steps of 100 ms, so that transactions would hardly meet.
+fn flush(client: &Client) -> KafkaResult<()> {
+    let until = Instant::now() + CALL;
+    while client.in_flight_count() > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    repeat(|| client.flush(CALL))
 }
 
 /// Calls again as long as the client says that this may help.
