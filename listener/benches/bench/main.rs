@@ -1,14 +1,17 @@
 //! Throughput, contention, latency and the cost of idle clients, each beside plain tables of the same server
-//! in the same run, as Markdown tables of min / median / max over alternating rounds.
+//! in the same run, and transactions beside Apache Kafka, as Markdown tables of min / median / max over
+//! alternating rounds.
 //!
 //! `cargo bench -p pg_kafka_listener -- [throughput] [contention] [latency] [idle] [groups]
-//! [--rounds N] [--megabytes N]`
+//! [transactions] [--rounds N] [--megabytes N]`
 
 #![allow(
     clippy::cast_precision_loss,
     reason = "counts far below 2^52 become rates"
 )]
 
+#[path = "../../tests/common/apache_kafka.rs"]
+mod apache_kafka;
 #[path = "../../examples/support/mod.rs"]
 mod support;
 
@@ -17,6 +20,7 @@ mod groups;
 mod idle;
 mod latency;
 mod throughput;
+mod transactions;
 
 use std::fmt::Display;
 
@@ -48,7 +52,9 @@ async fn bench() -> Result<()> {
             "--bench" => {} // cargo's own
             "--rounds" => rounds = args.next().unwrap_or_default().parse()?,
             "--megabytes" => megabytes = args.next().unwrap_or_default().parse()?,
-            "throughput" | "contention" | "latency" | "idle" | "groups" => parts.push(arg),
+            "throughput" | "contention" | "latency" | "idle" | "groups" | "transactions" => {
+                parts.push(arg);
+            }
             _ => return Err(format!("unknown argument {arg}").into()),
         }
     }
@@ -85,6 +91,9 @@ async fn bench() -> Result<()> {
     }
     if asked("groups") {
         groups::measure(&bench).await?;
+    }
+    if asked("transactions") {
+        transactions::measure(&bench).await?;
     }
     Ok(())
 }
