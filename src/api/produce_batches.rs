@@ -152,11 +152,10 @@ fn produce_batches(
             row(i, partition, appended)
         })
         .collect();
-    for (key, state) in producers {
-        if let Some(state) = state.changed {
-            producer::save(key, &state);
-        }
-    }
+    let changed = producers
+        .into_iter()
+        .filter_map(|(key, producer)| Some((key, producer.changed?)));
+    producer::save(&changed.collect::<Vec<_>>());
     for locked in transactions.into_values() {
         locked.save();
     }
@@ -276,17 +275,13 @@ fn lock_producers(
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    keys.into_iter()
-        .map(|key| {
-            (
-                key,
-                LockedProducer {
-                    state: producer::lock(key),
-                    changed: None,
-                },
-            )
-        })
-        .collect()
+    let locked = producer::lock(&keys)
+        .into_iter()
+        .map(|state| LockedProducer {
+            state,
+            changed: None,
+        });
+    keys.into_iter().zip(locked).collect()
 }
 
 fn producer_key(accepted: &Accepted<'_>, summary: &Summary) -> Option<ProducerKey> {

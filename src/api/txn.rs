@@ -17,7 +17,7 @@ use crate::guc;
 use crate::raise::ok;
 use crate::store::log::LockMode;
 use crate::store::topic::{self, Topic, TopicRef};
-use crate::store::txn::{Marked, step};
+use crate::store::txn::{Marker, step};
 use crate::store::{producer, server};
 
 #[pg_extern(sql = false)]
@@ -419,12 +419,12 @@ fn write_marker(
 ) -> Result<(), KafkaError> {
     let (topic, log) = topic::open(&TopicRef::Name(name.to_owned()), LockMode::Write)?;
     topic.check_partition(partition)?;
-    let marked = Marked::lock(&topic, &log, partition, producer.id);
-    marked
-        .state
-        .check_marker(producer.id, producer.epoch, coordinator_epoch)?;
-    marked.write(outcome, producer.epoch, coordinator_epoch);
-    Ok(())
+    let marker = Marker {
+        outcome,
+        epoch: producer.epoch,
+        coordinator_epoch,
+    };
+    marker.write(&topic, &log, partition, producer.id)
 }
 
 /// Partitions by the topics' names, as far as they still exist.

@@ -1,6 +1,8 @@
 //! What partitions know of producers: one row per (topic, partition, producer id) with the
 //! epoch, the last batches and where an open transaction begins. The row is locked before
 //! the partition lock is taken.
+use std::collections::BTreeMap;
+
 use kafka_core::producer::{PastBatch, ProducerState};
 
 use pgrx::datum::TimestampWithTimeZone;
@@ -20,29 +22,61 @@ pub(crate) struct ProducerKey {
 /// Epoch of a row that only serves as a lock, until its first batch is accepted.
 const NO_EPOCH: i16 = -1;
 
-/// Locks the producer's row to the end of the transaction and reads it; None for a producer
-/// that has written nothing here.
-pub(crate) fn lock(key: ProducerKey) -> Option<ProducerState> {
-    let locked = select_for_update(key).or_else(|| {
+/// Locks rows of producers to the end of the transaction and reads them, in the order of the
+/// keys, which must be ascending; None for a producer that has written nothing there.
+pub(crate) fn lock(keys: &[ProducerKey]) -> Vec<Option<ProducerState>> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let mut locked = select_for_update(keys);
+    let missing: Vec<ProducerKey> = keys
+        .iter()
+        .filter(|key| !locked.contains_key(key))
+        .copied()
+        .collect();
+    if !missing.is_empty() {
         sql::execute(
             "INSERT INTO kafka_log.producers (topic_number, partition, producer_id, producer_epoch, batches)
-             VALUES ($1, $2, $3, -1, '{}') ON CONFLICT DO NOTHING",
-            &params(key),
+             SELECT n.topic_number, n.partition, n.producer_id, -1, '{}'
+             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
+                  AS n (topic_number, partition, producer_id)
+             ON CONFLICT DO NOTHING",
+            &params(&missing),
         );
-        select_for_update(key)
-    });
-    locked.filter(|state| state.epoch != NO_EPOCH)
+        locked.append(&mut select_for_update(&missing));
+    }
+    keys.iter()
+        .map(|key| {
+            let state = locked.remove(key);
+            state.filter(|state| state.epoch != NO_EPOCH)
+        })
+        .collect()
 }
 
-fn select_for_update(key: ProducerKey) -> Option<ProducerState> {
+/// One row after the other, so that they are locked in the order of the keys.
+fn select_for_update(keys: &[ProducerKey]) -> BTreeMap<ProducerKey, ProducerState> {
     sql::modify(
-        "SELECT producer_epoch, batches, coordinator_epoch, txn_first_offset FROM kafka_log.producers
-         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
-           AND producer_id OPERATOR(pg_catalog.=) $3 FOR UPDATE",
-        &params(key),
-        from_row,
+        "SELECT p.producer_epoch, p.batches, p.coordinator_epoch, p.txn_first_offset,
+             n.topic_number, n.partition, n.producer_id
+         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
+              AS n (topic_number, partition, producer_id)
+         CROSS JOIN LATERAL (
+             SELECT * FROM kafka_log.producers AS l
+             WHERE l.topic_number OPERATOR(pg_catalog.=) n.topic_number
+               AND l.partition OPERATOR(pg_catalog.=) n.partition
+               AND l.producer_id OPERATOR(pg_catalog.=) n.producer_id FOR UPDATE) AS p",
+        &params(keys),
+        |row| {
+            let key = ProducerKey {
+                topic_number: row.required(5),
+                partition: row.required(6),
+                producer_id: row.required(7),
+            };
+            (key, from_row(row))
+        },
     )
-    .pop()
+    .into_iter()
+    .collect()
 }
 
 fn from_row(row: &Row) -> ProducerState {
@@ -54,22 +88,45 @@ fn from_row(row: &Row) -> ProducerState {
     }
 }
 
-/// Writes the state of a locked row.
-pub(crate) fn save(key: ProducerKey, state: &ProducerState) {
-    let [topic, partition, producer] = params(key);
+/// Writes the states of locked rows.
+pub(crate) fn save(states: &[(ProducerKey, ProducerState)]) {
+    if states.is_empty() {
+        return;
+    }
+    let keys: Vec<ProducerKey> = states.iter().map(|(key, _)| *key).collect();
+    let [topics, partitions, producers] = params(&keys);
+    let states = || states.iter().map(|(_, state)| state);
+    // Each row's batches are a part of one array: first and last place, from 1.
+    let batches: Vec<i64> = states().flat_map(|state| pack(&state.batches)).collect();
+    let mut end = 0;
+    let (first, last): (Vec<i32>, Vec<i32>) = states()
+        .map(|state| {
+            let first = end + 1;
+            end += (state.batches.len() * NUMBERS) as i32;
+            (first, end)
+        })
+        .unzip();
     sql::execute(
-        "UPDATE kafka_log.producers
-         SET producer_epoch = $4, batches = $5, coordinator_epoch = $6, txn_first_offset = $7, updated_at = pg_catalog.now()
-         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
-           AND producer_id OPERATOR(pg_catalog.=) $3",
+        "UPDATE kafka_log.producers AS p
+         SET producer_epoch = n.producer_epoch, batches = ($8)[n.first:n.last],
+             coordinator_epoch = n.coordinator_epoch, txn_first_offset = n.txn_first_offset,
+             updated_at = pg_catalog.now()
+         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+                         pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($9))
+              AS n (topic_number, partition, producer_id, producer_epoch, coordinator_epoch, txn_first_offset, first, last)
+         WHERE p.topic_number OPERATOR(pg_catalog.=) n.topic_number
+           AND p.partition OPERATOR(pg_catalog.=) n.partition
+           AND p.producer_id OPERATOR(pg_catalog.=) n.producer_id",
         &[
-            topic,
-            partition,
-            producer,
-            param(state.epoch),
-            param(pack(&state.batches)),
-            param(state.coordinator_epoch),
-            param(state.txn_first_offset),
+            topics,
+            partitions,
+            producers,
+            param(states().map(|state| state.epoch).collect::<Vec<_>>()),
+            param(states().map(|state| state.coordinator_epoch).collect::<Vec<_>>()),
+            param(states().map(|state| state.txn_first_offset).collect::<Vec<_>>()),
+            param(first),
+            param(batches),
+            param(last),
         ],
     );
 }
@@ -131,15 +188,19 @@ pub(crate) fn expire(minutes: i32) -> i64 {
     .unwrap_or(0)
 }
 
-fn params(key: ProducerKey) -> [sql::Param; 3] {
+/// Topic numbers, partitions and producer ids.
+fn params(keys: &[ProducerKey]) -> [sql::Param; 3] {
     [
-        param(key.topic_number),
-        param(key.partition),
-        param(key.producer_id),
+        param(keys.iter().map(|key| key.topic_number).collect::<Vec<_>>()),
+        param(keys.iter().map(|key| key.partition).collect::<Vec<_>>()),
+        param(keys.iter().map(|key| key.producer_id).collect::<Vec<_>>()),
     ]
 }
 
-/// Four numbers a batch: base sequence, last sequence, base offset, timestamp.
+/// Numbers that a stored batch is.
+const NUMBERS: usize = 4;
+
+/// Of each batch base sequence, last sequence, base offset, timestamp.
 fn pack(batches: &[PastBatch]) -> Vec<i64> {
     batches
         .iter()
@@ -156,7 +217,7 @@ fn pack(batches: &[PastBatch]) -> Vec<i64> {
 
 fn unpack(numbers: &[i64]) -> Vec<PastBatch> {
     numbers
-        .chunks_exact(4)
+        .chunks_exact(NUMBERS)
         .map(|b| PastBatch {
             base_sequence: b[0] as i32,
             last_sequence: b[1] as i32,

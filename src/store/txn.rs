@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use kafka_core::ProducerState;
+use kafka_core::error::KafkaError;
 use kafka_core::marker::{Outcome, marker};
-use kafka_core::txn::{Ended, Producer, State, Transaction, Version};
+use kafka_core::txn::{Ended, State, Transaction, Version};
 use pgrx::pg_sys;
 
 use super::aborted::{self, AbortedTransaction};
@@ -103,83 +105,99 @@ fn end(ended: &Ended) {
             open.insert(*number, found);
         }
     }
-    let Producer { id, epoch } = ended.producer;
-    for (number, partition) in &ended.partitions {
-        if let Some((topic, log)) = open.get(number) {
-            let coordinator_epoch = server::leader_epoch();
-            let marked = Marked::lock(topic, log, *partition, id);
-            // A newer marker was written by hand (`kafka.write_txn_markers`): it has ended this.
-            if marked.state.epoch <= epoch {
-                marked.write(ended.outcome, epoch, coordinator_epoch);
-            }
+    let partitions = ended.partitions.iter();
+    let keys: Vec<ProducerKey> = partitions
+        .filter(|(number, _)| open.contains_key(number))
+        .map(|(topic_number, partition)| ProducerKey {
+            topic_number: *topic_number,
+            partition: *partition,
+            producer_id: ended.producer.id,
+        })
+        .collect();
+    let coordinator_epoch = server::leader_epoch();
+    let mut written = Vec::with_capacity(keys.len());
+    for (key, state) in keys.iter().zip(producer::lock(&keys)) {
+        let mut state = state.unwrap_or_default();
+        // A newer marker was written by hand (`kafka.write_txn_markers`): it has ended this.
+        if state.epoch > ended.producer.epoch {
+            continue;
+        }
+        if let Some((topic, log)) = open.get(&key.topic_number) {
+            let marker = Marker {
+                outcome: ended.outcome,
+                epoch: ended.producer.epoch,
+                coordinator_epoch,
+            };
+            marker.append(topic, log, *key, &mut state);
+            written.push((*key, state));
         }
     }
+    producer::save(&written);
     let groups: Vec<&str> = ended.group_ids.iter().map(String::as_str).collect();
     if !groups.is_empty() {
-        offset::end_transaction(id, &groups, ended.outcome == Outcome::Commit);
+        offset::end_transaction(ended.producer.id, &groups, ended.outcome == Outcome::Commit);
     }
 }
 
-/// A partition that a marker is to be written into.
-pub(crate) struct Marked<'a> {
-    topic: &'a Topic,
-    log: &'a LogTable,
-    key: ProducerKey,
-    /// What the partition knows of the producer.
-    pub(crate) state: kafka_core::ProducerState,
+/// A transaction marker, to be written into partitions.
+#[derive(Clone, Copy)]
+pub(crate) struct Marker {
+    pub(crate) outcome: Outcome,
+    pub(crate) epoch: i16,
+    pub(crate) coordinator_epoch: i32,
 }
 
-impl<'a> Marked<'a> {
-    /// Locks what the partition knows of the producer.
-    pub(crate) fn lock(
-        topic: &'a Topic,
-        log: &'a LogTable,
+impl Marker {
+    /// Writes it into one partition, whatever the producer's transaction is.
+    ///
+    /// # Errors
+    /// [`KafkaError::InvalidProducerEpoch`], [`KafkaError::TransactionCoordinatorFenced`]
+    pub(crate) fn write(
+        self,
+        topic: &Topic,
+        log: &LogTable,
         partition: i32,
         producer_id: i64,
-    ) -> Self {
+    ) -> Result<(), KafkaError> {
         let key = ProducerKey {
             topic_number: topic.number,
             partition,
             producer_id,
         };
-        Self {
-            topic,
-            log,
-            key,
-            state: producer::lock(key).unwrap_or_default(),
-        }
+        let mut locked = producer::lock(&[key]);
+        let mut state = locked.pop().flatten().unwrap_or_default();
+        state.check_marker(producer_id, self.epoch, self.coordinator_epoch)?;
+        self.append(topic, log, key, &mut state);
+        producer::save(&[(key, state)]);
+        Ok(())
     }
 
-    /// Appends the marker.
-    pub(crate) fn write(mut self, outcome: Outcome, epoch: i16, coordinator_epoch: i32) {
-        let ProducerKey {
-            partition,
-            producer_id,
-            ..
-        } = self.key;
+    fn append(self, topic: &Topic, log: &LogTable, key: ProducerKey, state: &mut ProducerState) {
+        let (partition, producer_id) = (key.partition, key.producer_id);
+        let aborts = self.outcome == Outcome::Abort && state.txn_first_offset.is_some();
         // Of a transaction that has its own marker behind this one, and so is open when this
         // one is appended, either the high watermark knows, if it is fixed before, or this
         // look at open transactions, if it is taken after that and before the append.
-        let watermarks = log::watermarks(self.topic, self.log, partition);
-        let last_stable_offset =
-            stable::without(self.topic, partition, &watermarks, Some(producer_id));
+        let last_stable_offset = aborts.then(|| {
+            let watermarks = log::watermarks(topic, log, partition);
+            stable::without(topic, partition, &watermarks, Some(producer_id))
+        });
         let bytes = marker(
-            outcome,
+            self.outcome,
             producer_id,
-            epoch,
-            coordinator_epoch,
+            self.epoch,
+            self.coordinator_epoch,
             server::now_ms(),
         );
-        let offset = pending::append_built(self.topic, self.log, partition, &bytes);
-        let first_offset = self.state.record_marker(epoch, coordinator_epoch);
-        producer::save(self.key, &self.state);
-        if let (Outcome::Abort, Some(first_offset)) = (outcome, first_offset) {
+        let offset = pending::append_built(topic, log, partition, &bytes);
+        let first_offset = state.record_marker(self.epoch, self.coordinator_epoch);
+        if let (Some(first_offset), Some(last_stable_offset)) = (first_offset, last_stable_offset) {
             let aborted = AbortedTransaction {
                 producer_id,
                 first_offset,
                 last_offset: offset,
             };
-            aborted::insert(self.topic, partition, aborted, last_stable_offset);
+            aborted::insert(topic, partition, aborted, last_stable_offset);
         }
     }
 }
