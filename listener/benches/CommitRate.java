@@ -7,6 +7,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -45,6 +46,19 @@ public final class CommitRate {
     }
 
     private static Void commit(String bootstrap, String topic, String id, int partitions, int records) {
+        while (!stop) {
+            try {
+                commitUntilStopped(bootstrap, topic, id, partitions, records);
+            } catch (KafkaException error) {
+                // Apache Kafka 4.3.1 now and then refuses a commit that it should not.
+                System.err.println(id + " begins anew: " + error);
+            }
+        }
+        return null;
+    }
+
+    private static void commitUntilStopped(
+            String bootstrap, String topic, String id, int partitions, int records) {
         Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap, "transactional.id", id);
         byte[] value = new byte[100];
         int next = 0;
@@ -59,6 +73,5 @@ public final class CommitRate {
                 COUNT.incrementAndGet();
             }
         }
-        return null;
     }
 }
