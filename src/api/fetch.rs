@@ -12,6 +12,7 @@ use super::visible::Visible;
 use crate::raise::ok;
 use crate::store::header::Headers;
 use crate::store::log::{self, LockMode, Watermarks};
+use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::wake::{self, Slot};
 use crate::store::{server, wait_duration};
@@ -31,6 +32,14 @@ impl Isolation {
             other => Err(KafkaError::InvalidRequest {
                 reason: format!("isolation is read_committed or read_uncommitted, not \"{other}\""),
             }),
+        }
+    }
+
+    /// The first offset that such a reader cannot read yet.
+    pub(super) fn end(self, topic: &Topic, partition: i32, watermarks: &Watermarks) -> i64 {
+        match self {
+            Self::ReadCommitted => stable::last_stable_offset(topic, partition, watermarks),
+            Self::ReadUncommitted => watermarks.high_watermark,
         }
     }
 }
@@ -135,9 +144,8 @@ pub(super) fn fetch_now(
     let watermarks = log::watermarks(&topic, &log, partition);
     check_offset(&topic, partition, offset, &watermarks)?;
     let mut visible = Visible::new(&topic, partition, &watermarks, isolation);
-    let mut next_offset = visible.end.max(offset);
     let mut rows: Vec<RecordRow> = Vec::new();
-    let (mut bytes, mut memory, mut fault) = (0, 0, None);
+    let (mut bytes, mut memory, mut stopped, mut fault) = (0, 0, false, None);
     log::for_each_batch(&log, partition, offset, visible.end, |row| {
         let read = super::read_batch(&topic.name, partition, row, |data| {
             each_record(data, &mut visible, |record| {
@@ -150,7 +158,7 @@ pub(super) fn fetch_now(
                     rows.len() >= budget.records || bytes > budget.bytes || memory > MAX_ROWS_BYTES;
                 // The first record is returned however large it is, so that a reader gets on.
                 if full && !(rows.is_empty() && budget.records > 0) {
-                    next_offset = rows.last().map_or(offset, |last| last.offset + 1);
+                    stopped = true;
                     return ControlFlow::Break(());
                 }
                 rows.push(record);
@@ -160,12 +168,17 @@ pub(super) fn fetch_now(
         match read {
             Ok(flow) => flow,
             Err(error) => {
-                next_offset = rows.last().map_or(offset, |last| last.offset + 1);
+                stopped = true;
                 fault = Some(error);
                 ControlFlow::Break(())
             }
         }
     });
+    let next_offset = if stopped {
+        rows.last().map_or(offset, |last| last.offset + 1)
+    } else {
+        visible.end.max(offset)
+    };
     // A damaged batch is an error for whoever asks for it, not for those who read up to it.
     match fault {
         Some(error) if rows.is_empty() => Err(error),

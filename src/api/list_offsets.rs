@@ -13,7 +13,6 @@ use super::produce_batches::MAX_INFLATED_BYTES;
 use crate::raise::ok;
 use crate::store::log::{self, LockMode, LogTable, Watermarks};
 use crate::store::server;
-use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 
 /// Where a query of offsets ended: -1 and -1 where nothing matches.
@@ -178,10 +177,7 @@ fn list(
     let (topic, log) = topic::open(wanted, LockMode::Read)?;
     topic.check_partition(partition)?;
     let watermarks = log::watermarks(&topic, &log, partition);
-    let end = match isolation {
-        Isolation::ReadCommitted => stable::last_stable_offset(&topic, partition, &watermarks),
-        Isolation::ReadUncommitted => watermarks.high_watermark,
-    };
+    let end = isolation.end(&topic, partition, &watermarks);
     let found = match at {
         timestamps::LATEST => {
             return Ok(Found {

@@ -396,13 +396,16 @@ fn check_transaction(
         id: summary.producer_id,
         epoch: summary.producer_epoch,
     };
-    let locked = transactions.get_mut(&writer.transactional_id);
-    let now = locked.as_ref().map_or(0, |locked| locked.now);
-    let Some(transaction) = locked.and_then(|locked| locked.transaction.as_mut()) else {
+    let Some(Locked {
+        transaction: Some(transaction),
+        now,
+        ..
+    }) = transactions.get_mut(&writer.transactional_id)
+    else {
         return Err(txn::mapping(&writer.transactional_id, producer));
     };
     let partition = (accepted.topic.number, accepted.partition);
-    transaction.produce(producer, partition, writer.version, now)
+    transaction.produce(producer, partition, writer.version, *now)
 }
 
 /// Rebuilds the batches by the partition of each record's key, as the Java client would

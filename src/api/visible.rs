@@ -6,7 +6,6 @@ use kafka_core::batch::Batch;
 use super::fetch::Isolation;
 use crate::store::aborted::{self, Aborted};
 use crate::store::log::Watermarks;
-use crate::store::stable;
 use crate::store::topic::Topic;
 
 /// A partition as it is seen from the moment at which its watermarks were fixed.
@@ -27,15 +26,11 @@ impl Visible {
         watermarks: &Watermarks,
         isolation: Isolation,
     ) -> Self {
-        let end = match isolation {
-            Isolation::ReadCommitted => stable::last_stable_offset(topic, partition, watermarks),
-            Isolation::ReadUncommitted => watermarks.high_watermark,
-        };
         Self {
             topic: Rc::clone(topic),
             partition,
             isolation,
-            end,
+            end: isolation.end(topic, partition, watermarks),
             aborted: None,
         }
     }

@@ -44,14 +44,11 @@ pub(crate) enum GroupLock {
 
 /// Takes the group's lock to the end of the transaction.
 pub(crate) fn lock(group_id: &str, how: GroupLock) {
-    let tag = group_lock(group_id);
     let mode = match how {
         GroupLock::Step => pg_sys::ExclusiveLock,
         GroupLock::Commit => pg_sys::ShareLock,
     };
-    // SAFETY: a transaction-level lock, released at the end of the transaction. Deadlocks
-    // are found by PostgreSQL.
-    unsafe { pg_sys::LockAcquire(&raw const tag, mode as i32, false, false) };
+    super::server::lock(&group_lock(group_id), mode);
 }
 
 fn group_lock(group_id: &str) -> pg_sys::LOCKTAG {

@@ -44,10 +44,11 @@ pub(super) fn try_lock(tag: &pg_sys::LOCKTAG) -> bool {
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
-/// Takes a lock to the end of the transaction. Deadlocks are found by PostgreSQL.
-pub(super) fn lock(tag: &pg_sys::LOCKTAG) {
+/// Takes a lock to the end of the transaction, in a mode of PostgreSQL's. Deadlocks are found
+/// by PostgreSQL.
+pub(super) fn lock(tag: &pg_sys::LOCKTAG, mode: u32) {
     // SAFETY: a transaction-level lock, released at the end of the transaction.
-    unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, false) };
+    unsafe { pg_sys::LockAcquire(tag, mode as i32, false, false) };
 }
 
 /// Whether this transaction is the one that maintains.

@@ -35,7 +35,7 @@ pub(crate) struct Locked {
 impl Locked {
     /// Waits for the lock. A transaction that has been open for too long is aborted.
     pub(crate) fn lock(transactional_id: &str) -> Self {
-        server::lock(&transaction_lock(transactional_id));
+        server::lock(&transaction_lock(transactional_id), pg_sys::ExclusiveLock);
         Self::read(transactional_id)
     }
 
