@@ -37,7 +37,12 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/pg_kafka--0.2.0--0.3.0.sql",
     name = "upgrade_0_3_0",
-    requires = ["upgrade_0_2_0"],
+    requires = ["upgrade_0_2_0"]
+);
+extension_sql_file!(
+    "../sql/pg_kafka--0.3.0--0.4.0.sql",
+    name = "upgrade_0_4_0",
+    requires = ["upgrade_0_3_0"],
     finalize
 );
 

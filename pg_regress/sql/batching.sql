@@ -6,7 +6,8 @@ COMMIT;
 SELECT count(*) AS partitions, sum(high_watermark) AS records, sum(batch_count) <= 10 AS few_batches FROM kafka.partitions WHERE topic = 'batching';
 -- In the log itself.
 SELECT format('kafka_log.t%s_%s', topic_number, segment) AS log_table FROM kafka_log.topics WHERE topic = 'batching' \gset
-SELECT count(*) <= 10 AS few_rows, sum(last_offset - base_offset + 1) AS records, max(length(data)) <= 1048588 AS within_the_limit FROM :log_table;
+SELECT count(*) <= 10 AS few_batches, sum(records) AS records, max(bytes) <= 1048588 AS within_the_limit
+FROM (SELECT last_offset - base_offset + 1 AS records, sum(length(data)) AS bytes FROM :log_table GROUP BY partition, base_offset, last_offset) AS b;
 SELECT count(*), count(DISTINCT value) FROM kafka.records('batching');
 -- Single calls in one transaction, as a trigger makes them.
 BEGIN;

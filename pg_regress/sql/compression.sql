@@ -4,7 +4,7 @@ INSERT INTO codecs VALUES ('none', 0), ('gzip', 1), ('snappy', 2), ('lz4', 3), (
 -- What the log holds of a topic's only partition: the codec in each batch's attributes (bytes 21 and 22), and its size.
 CREATE FUNCTION stored(topic text) RETURNS TABLE (base_offset bigint, codec int, size int) LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY EXECUTE (SELECT format('SELECT base_offset, get_byte(data, 22) & 7, length(data) FROM kafka_log.t%s_%s ORDER BY last_offset', topic_number, segment)
+    RETURN QUERY EXECUTE (SELECT format('SELECT base_offset, get_byte(string_agg(data, NULL ORDER BY piece), 22) & 7, sum(length(data))::int FROM kafka_log.t%s_%s GROUP BY base_offset ORDER BY base_offset', topic_number, segment)
                           FROM kafka_log.topics AS t WHERE t.topic = stored.topic);
 END $$;
 CREATE FUNCTION fill(topic text) RETURNS bigint LANGUAGE sql AS $$

@@ -44,6 +44,6 @@ RESET pg_kafka.message_max_bytes;
 SELECT length(value) FROM kafka.fetch('large', 0, (SELECT high_watermark - 1 FROM kafka.partitions WHERE topic = 'large'));
 -- The log is stored as it is, never compressed by PostgreSQL a second time.
 SELECT format('kafka_log.t%s_%s', topic_number, segment) AS log_table FROM kafka_log.topics WHERE topic = 'large_allowed' \gset
-SELECT base_offset, pg_column_compression(data) FROM :log_table;
+SELECT base_offset, count(pg_column_compression(data)) AS compressed, max(pg_column_size(data)) < 8160 AS in_pages FROM :log_table GROUP BY base_offset ORDER BY base_offset;
 DROP TABLE sizes;
 DROP FUNCTION value_of;

@@ -1,7 +1,7 @@
 //! `kafka.fetch_batches`: stored batches, unchanged, of several partitions at once.
 use std::ops::ControlFlow;
 
-use kafka_core::batch;
+use kafka_core::batch::is_transactional_data;
 use kafka_core::error::KafkaError;
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -183,18 +183,17 @@ impl Wanted {
             Isolation::ReadUncommitted => watermarks.high_watermark,
         };
         let mut transactional_end = None;
-        log::for_each_batch(&log, self.partition, self.offset, end, |row| {
-            let size = row.size_bytes();
+        log::for_each_batch(&log, self.partition, self.offset, end, |batch| {
+            let size = batch.size_bytes();
             let fits = size <= budget.left && records.len() + size <= self.limit;
             if !fits && !budget.empty {
                 return ControlFlow::Break(());
             }
-            row.with_data(|data| {
-                records.push(data);
-                if batch::is_transactional_data(data) {
-                    transactional_end = Some(row.last_offset() + 1);
-                }
-            });
+            let start = records.len();
+            batch.push_to(records);
+            if is_transactional_data(&records.payload_mut()[start..]) {
+                transactional_end = Some(batch.last_offset() + 1);
+            }
             budget.empty = false;
             budget.left = budget.left.saturating_sub(size);
             ControlFlow::Continue(())

@@ -209,9 +209,7 @@ fn latest_record(
     partition: i32,
     watermarks: &Watermarks,
 ) -> Result<Found, KafkaError> {
-    let running_max = log::last_batch(log, partition, watermarks.high_watermark, |row| {
-        row.running_max_timestamp()
-    });
+    let running_max = log::running_max_timestamp(log, partition, watermarks.high_watermark);
     let Some(running_max) = running_max.filter(|at| *at >= 0) else {
         return Ok(NOTHING);
     };

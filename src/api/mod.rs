@@ -23,7 +23,7 @@ mod wait;
 use kafka_core::error::KafkaError;
 use pgrx::Uuid;
 
-use crate::store::scan::BatchRow;
+use crate::store::stored::StoredBatch;
 use crate::store::topic::TopicRef;
 
 /// What an array call says of the fault of one of its elements.
@@ -114,15 +114,16 @@ fn topic_ref(
 fn read_batch<T>(
     topic: &str,
     partition: i32,
-    row: &BatchRow,
+    batch: &mut StoredBatch<'_>,
     read: impl FnOnce(&[u8]) -> Result<T, KafkaError>,
 ) -> Result<T, KafkaError> {
-    row.with_data(read)
+    batch
+        .with_data(read)
         .map_err(|fault| KafkaError::UnreadableBatch {
             topic: topic.to_owned(),
             partition,
-            base_offset: row.base_offset(),
-            last_offset: row.last_offset(),
+            base_offset: batch.base_offset(),
+            last_offset: batch.last_offset(),
             reason: match fault {
                 KafkaError::CorruptMessage { reason } => reason,
                 other => other.to_string(),

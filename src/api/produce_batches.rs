@@ -22,7 +22,6 @@ use crate::store::producer::{self, ProducerKey};
 use crate::store::server;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::txn::Locked;
-use crate::store::varlena::Bytea;
 
 /// Partition number that asks for each record to be routed by its key.
 const BY_KEY: i32 = -1;
@@ -349,11 +348,11 @@ fn append_in_order(
         }
         check_transaction(accepted, writer, transactions)?;
     }
-    let mut new: Vec<NewBatch> = accepted
+    let mut new: Vec<NewBatch<'_>> = accepted
         .batches
         .iter()
         .map(|b| NewBatch {
-            data: Bytea::copy_of(&b.stored),
+            data: Cow::Borrowed(&b.stored),
             last_offset_delta: b.summary.last_offset_delta,
             max_timestamp: b.summary.max_timestamp,
         })
@@ -365,9 +364,6 @@ fn append_in_order(
         &mut new,
         log_append_time,
     );
-    for batch in new {
-        batch.data.free();
-    }
     if let Some(producer) = producer {
         let state = producer.state.get_or_insert_with(ProducerState::default);
         state.record_append(

@@ -1,5 +1,5 @@
-//! The partition log: one row per record batch in the topic's log table, offsets given
-//! under a short partition lock, and a high watermark found by walking the index.
+//! The partition log: one row per record batch, or several that fill a page each, in the
+//! topic's log table, offsets given under a short partition lock, and a high watermark found by walking the index.
 //!
 //! Rows enter the index in offset order, because the partition lock covers reading the
 //! rightmost entry and inserting behind it. So below the first row whose transaction is
@@ -7,15 +7,16 @@
 //! transactions leave gaps, as compaction does in Kafka. Nothing but rows and the state of
 //! transactions is read, so this holds after a crash, under PREPARE TRANSACTION and on a
 //! standby.
+use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::ptr;
 
 use pgrx::pg_sys;
 
-use super::scan::{BatchRow, COLUMNS, OffsetKey, Scan, Visibility};
+use super::scan::{OffsetKey, Scan, Visibility};
+use super::stored::StoredBatch;
 use super::topic::{self, Topic};
-use super::varlena::Bytea;
 use super::wake;
+use super::writer::{RowValues, RowWriter};
 
 /// What a call does with the log table.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl LockMode {
     }
 }
 
-/// An open log table with its index on (partition, `last_offset`).
+/// An open log table with its index on (partition, `last_offset`, piece).
 pub(crate) struct LogTable {
     pub(super) relation: pg_sys::Relation,
     pub(super) index: pg_sys::Relation,
@@ -56,9 +57,9 @@ pub(crate) struct Watermarks {
 }
 
 /// A batch on its way into the log.
-pub(crate) struct NewBatch {
-    /// The bytes; base offset and leader epoch are stamped in place.
-    pub(crate) data: Bytea,
+pub(crate) struct NewBatch<'a> {
+    /// The bytes; the stored ones get their base offset and leader epoch.
+    pub(crate) data: Cow<'a, [u8]>,
     pub(crate) last_offset_delta: i32,
     /// Milliseconds since the epoch; -1 where the records have none.
     pub(crate) max_timestamp: i64,
@@ -113,25 +114,30 @@ impl LogTable {
     }
 }
 
-/// The unique index on (partition, `last_offset`), whatever other indexes somebody added.
+/// The unique index on (partition, `last_offset`, piece), whatever other indexes somebody added.
 ///
 /// # Safety
 /// `relation` must be an open log table.
 unsafe fn open_offset_index(relation: pg_sys::Relation, lock: i32) -> pg_sys::Relation {
+    const KEY: [i16; 3] = [1, 2, 8];
     // SAFETY: the caller's promise; an index of an open relation can be opened.
     unsafe {
         let indexes = pgrx::PgList::<pg_sys::Oid>::from_pg(pg_sys::RelationGetIndexList(relation));
         for oid in indexes.iter_oid() {
             let index = pg_sys::index_open(oid, lock);
             let form = &*(*index).rd_index;
-            if form.indisunique && form.indnkeyatts == 2 && form.indkey.values.as_slice(2) == [1, 2]
-            {
+            let columns = usize::try_from(form.indnkeyatts).unwrap_or(0);
+            if form.indisunique && form.indkey.values.as_slice(columns) == KEY {
                 return index;
             }
             pg_sys::index_close(index, lock);
         }
+        let name = std::ffi::CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr());
+        pgrx::error!(
+            "log table {} has no unique index on (partition, last_offset, piece): after restoring a dump of an older version run SELECT kafka.upgrade_logs()",
+            name.to_string_lossy()
+        )
     }
-    pgrx::error!("a log table has lost its unique index on (partition, last_offset)")
 }
 
 impl Drop for LogTable {
@@ -165,12 +171,18 @@ pub(crate) fn append(
     topic: &Topic,
     log: &LogTable,
     partition: i32,
-    batches: &mut [NewBatch],
+    batches: &mut [NewBatch<'_>],
     log_append_time: Option<i64>,
 ) -> i64 {
     let leader_epoch = super::server::leader_epoch();
+    if log_append_time.is_some() {
+        for batch in &mut *batches {
+            kafka_core::batch::stamp(batch.data.to_mut(), 0, leader_epoch, log_append_time);
+        }
+    }
     // SAFETY: assigns the transaction id before the lock, so that no WAL write for it happens under the lock.
     unsafe { pg_sys::GetCurrentTransactionId() };
+    let mut writer = RowWriter::new(log);
     let lock = PartitionLock::acquire(topic.number, partition);
     let tail = log.tail(partition);
     // Behind deleted rows the index no longer tells the next offset: scans mark entries of dead
@@ -179,7 +191,7 @@ pub(crate) fn append(
         Some(tail) if !tail.may_be_deleted => 0,
         _ => topic::stored_log_start_offset(topic, partition),
     };
-    let (mut next, stable_offset, mut running_max) = match &tail {
+    let (mut next, stable_offset, mut running_max_timestamp) = match &tail {
         Some(tail) => (
             start.max(tail.last_offset + 1),
             start.max(log.walk(partition, tail)),
@@ -189,61 +201,25 @@ pub(crate) fn append(
     };
     let base_offset = next;
     for batch in batches {
-        kafka_core::batch::stamp(
-            batch.data.payload_mut(),
-            next,
-            leader_epoch,
-            log_append_time,
-        );
         let max_timestamp = log_append_time.unwrap_or(batch.max_timestamp);
-        running_max = running_max.max(max_timestamp);
-        let last_offset = next + i64::from(batch.last_offset_delta);
-        let values = [
-            pg_sys::Datum::from(partition),
-            pg_sys::Datum::from(last_offset),
-            pg_sys::Datum::from(next),
-            pg_sys::Datum::from(stable_offset),
-            pg_sys::Datum::from(max_timestamp),
-            pg_sys::Datum::from(running_max),
-            batch.data.datum(),
-        ];
-        insert(log, values);
-        next = last_offset + 1;
+        running_max_timestamp = running_max_timestamp.max(max_timestamp);
+        let values = RowValues {
+            partition,
+            last_offset: next + i64::from(batch.last_offset_delta),
+            base_offset: next,
+            stable_offset,
+            max_timestamp,
+            running_max_timestamp,
+        };
+        writer.write(&values, &batch.data, |header| {
+            kafka_core::batch::stamp(header, next, leader_epoch, None);
+        });
+        next = values.last_offset + 1;
     }
+    writer.finish();
     lock.release();
     wake::touch(wake::Slot::partition(topic.number, partition));
     base_offset
-}
-
-fn insert(log: &LogTable, mut values: [pg_sys::Datum; COLUMNS]) {
-    let mut nulls = [false; COLUMNS];
-    // SAFETY: the values are in the order and types of the log table; heap_insert sets the
-    // tuple's position, which the index entry then names.
-    unsafe {
-        let tuple = pg_sys::heap_form_tuple(
-            (*log.relation).rd_att,
-            values.as_mut_ptr(),
-            nulls.as_mut_ptr(),
-        );
-        pg_sys::heap_insert(
-            log.relation,
-            tuple,
-            pg_sys::GetCurrentCommandId(true),
-            0,
-            ptr::null_mut(),
-        );
-        pg_sys::index_insert(
-            log.index,
-            values.as_mut_ptr(),
-            nulls.as_mut_ptr(),
-            &raw mut (*tuple).t_self,
-            log.relation,
-            pg_sys::IndexUniqueCheck::UNIQUE_CHECK_YES,
-            false,
-            ptr::null_mut(),
-        );
-        pg_sys::heap_freetuple(tuple);
-    }
 }
 
 /// Fixes the watermarks; whatever is below `high_watermark` stays readable.
@@ -284,7 +260,7 @@ pub(crate) fn for_each_batch(
     partition: i32,
     from: i64,
     high_watermark: i64,
-    mut visit: impl FnMut(&BatchRow) -> ControlFlow<()>,
+    mut visit: impl FnMut(&mut StoredBatch<'_>) -> ControlFlow<()>,
 ) {
     let keys = [
         OffsetKey::at_least(from),
@@ -298,27 +274,25 @@ pub(crate) fn for_each_batch(
                 "row of an open transaction below the high watermark: the log table is damaged"
             );
         }
-        if visit(&row).is_break() {
+        let mut batch = StoredBatch::new(&mut scan, row);
+        if visit(&mut batch).is_break() {
             break;
         }
+        batch.skip();
     }
 }
 
-/// The last committed batch below `high_watermark`.
-pub(crate) fn last_batch<T>(
+/// The largest timestamp of the committed batches below `high_watermark`, if there are any,
+/// and of those that were rolled back between them.
+pub(crate) fn running_max_timestamp(
     log: &LogTable,
     partition: i32,
     high_watermark: i64,
-    read: impl FnOnce(&BatchRow) -> T,
-) -> Option<T> {
-    let mut scan = Scan::new(
-        log,
-        partition,
-        &[OffsetKey::at_most(high_watermark - 1)],
-        Visibility::Dirty,
-    );
+) -> Option<i64> {
+    let keys = [OffsetKey::at_most(high_watermark - 1)];
+    let mut scan = Scan::new(log, partition, &keys, Visibility::Dirty);
     scan.next(pg_sys::ScanDirection::BackwardScanDirection)
-        .map(|row| read(&row))
+        .map(|row| row.running_max_timestamp())
 }
 
 /// The short exclusive lock under which offsets are given. A transaction holds it for the

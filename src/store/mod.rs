@@ -8,14 +8,16 @@ pub(crate) mod offset;
 pub(crate) mod pending;
 pub(crate) mod polled;
 pub(crate) mod producer;
-pub(crate) mod scan;
+mod scan;
 pub(crate) mod server;
 mod sql;
 pub(crate) mod stable;
+pub(crate) mod stored;
 pub(crate) mod topic;
 pub(crate) mod txn;
 pub(crate) mod varlena;
 pub(crate) mod wake;
+mod writer;
 
 /// Registers the transaction and cache callbacks; called once when the library is loaded.
 pub(crate) fn init() {

@@ -1,6 +1,7 @@
 //! What this transaction has produced from SQL and not appended yet, and the callbacks that
 //! append it when the transaction commits or prepares. A long transaction thus never holds
 //! the high watermark back, and its records share batches.
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,7 +19,6 @@ use super::log::{self, LockMode, LogTable, NewBatch};
 use super::polled;
 use super::server;
 use super::topic::Topic;
-use super::varlena::Bytea;
 use super::wake;
 
 #[derive(Default)]
@@ -151,14 +151,11 @@ pub(crate) fn flush() -> Vec<Flushed> {
 pub(crate) fn append_built(topic: &Topic, log: &LogTable, partition: i32, bytes: &[u8]) -> i64 {
     let batch = crate::raise::ok(kafka_core::batch::Batch::parse(bytes)).0;
     let mut new = [NewBatch {
-        data: Bytea::copy_of(bytes),
+        data: Cow::Borrowed(bytes),
         last_offset_delta: batch.last_offset_delta(),
         max_timestamp: batch.max_timestamp(),
     }];
-    let base_offset = log::append(topic, log, partition, &mut new, log_append_time(topic));
-    let [batch] = new;
-    batch.data.free();
-    base_offset
+    log::append(topic, log, partition, &mut new, log_append_time(topic))
 }
 
 /// The time to stamp, in milliseconds, where the topic's `message.timestamp.type` is `LogAppendTime`.

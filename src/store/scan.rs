@@ -16,20 +16,22 @@ enum Column {
     /// Largest timestamp of this and all earlier rows, for binary search.
     RunningMaxTimestamp = 6,
     Data = 7,
+    /// From 0: which part of the batch's bytes this row has. All else is the same in its rows.
+    Piece = 8,
 }
-pub(super) const COLUMNS: usize = 7;
+pub(super) const COLUMNS: usize = 8;
 
 /// A row of the log, valid until the scan moves on.
-pub(crate) struct BatchRow {
+pub(super) struct Row {
     slot: *mut pg_sys::TupleTableSlot,
 }
 
-impl BatchRow {
-    pub(crate) fn base_offset(&self) -> i64 {
+impl Row {
+    pub(super) fn base_offset(&self) -> i64 {
         self.int8(Column::BaseOffset)
     }
 
-    pub(crate) fn last_offset(&self) -> i64 {
+    pub(super) fn last_offset(&self) -> i64 {
         self.int8(Column::LastOffset)
     }
 
@@ -37,32 +39,21 @@ impl BatchRow {
         self.int8(Column::StableOffset)
     }
 
-    pub(crate) fn max_timestamp(&self) -> i64 {
+    pub(super) fn max_timestamp(&self) -> i64 {
         self.int8(Column::MaxTimestamp)
     }
 
-    pub(crate) fn running_max_timestamp(&self) -> i64 {
+    pub(super) fn running_max_timestamp(&self) -> i64 {
         self.int8(Column::RunningMaxTimestamp)
     }
 
-    /// Bytes of the batch, known without reading it.
-    pub(crate) fn size_bytes(&self) -> usize {
-        // SAFETY: the column is a non-null bytea.
-        unsafe { pg_sys::toast_raw_datum_size(self.datum(Column::Data)) - pg_sys::VARHDRSZ }
+    pub(super) fn is_first_piece(&self) -> bool {
+        self.datum(Column::Piece).value() as i32 == 0
     }
 
-    /// Calls `read` with the batch as stored.
-    pub(crate) fn with_data<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let stored: *mut pg_sys::varlena = self.datum(Column::Data).cast_mut_ptr();
-        // SAFETY: the detoasted value lives until it is freed below; `read` cannot keep it.
-        unsafe {
-            let data = pg_sys::pg_detoast_datum_packed(stored);
-            let result = read(pgrx::varlena_to_byte_slice(data));
-            if data != stored {
-                pg_sys::pfree(data.cast());
-            }
-            result
-        }
+    /// The piece's bytes as they are stored.
+    pub(super) fn data(&self) -> *mut pg_sys::varlena {
+        self.datum(Column::Data).cast_mut_ptr()
     }
 
     /// Whether somebody has deleted the row, or has tried to.
@@ -124,6 +115,8 @@ pub(super) enum Visibility {
 pub(super) struct Scan {
     desc: pg_sys::IndexScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
+    /// The slot has the row that comes next already; false: there is none.
+    ahead: Option<bool>,
     /// Boxed, because the scan keeps its address; the dirty snapshot is written by each fetch.
     snapshot: Box<pg_sys::SnapshotData>,
 }
@@ -167,23 +160,38 @@ impl Scan {
             Self {
                 desc,
                 slot,
+                ahead: None,
                 snapshot,
             }
         }
     }
 
-    pub(super) fn next_forward(&mut self) -> Option<BatchRow> {
+    pub(super) fn next_forward(&mut self) -> Option<Row> {
         self.next(pg_sys::ScanDirection::ForwardScanDirection)
     }
 
-    pub(super) fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<BatchRow> {
-        // SAFETY: the scan and slot are alive.
-        let found = unsafe { pg_sys::index_getnext_slot(self.desc, direction, self.slot) };
-        found.then_some(BatchRow { slot: self.slot })
+    pub(super) fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<Row> {
+        let found = self.ahead.take().unwrap_or_else(|| {
+            // SAFETY: the scan and slot are alive.
+            unsafe { pg_sys::index_getnext_slot(self.desc, direction, self.slot) }
+        });
+        found.then_some(Row { slot: self.slot })
+    }
+
+    /// The next row, if it is a further piece of the batch that ends with this offset. Whatever
+    /// else comes is left for `next`.
+    pub(super) fn next_piece(&mut self, last_offset: i64) -> Option<Row> {
+        let row = self.next_forward();
+        let more = |row: &Row| row.last_offset() == last_offset && !row.is_first_piece();
+        if row.as_ref().is_some_and(more) {
+            return row;
+        }
+        self.ahead = Some(row.is_some());
+        None
     }
 
     /// Whether the row that was just fetched belongs to a transaction that is still open.
-    pub(super) fn row_is_open(&self, row: &BatchRow) -> bool {
+    pub(super) fn row_is_open(&self, row: &Row) -> bool {
         if self.snapshot.xmin != pg_sys::InvalidTransactionId {
             return true;
         }

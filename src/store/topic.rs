@@ -304,7 +304,7 @@ pub(crate) fn create(name: &str, partitions: i32, config: serde_json::Value) -> 
     Some(id)
 }
 
-/// One row per record batch. The column order is `log::Column`'s.
+/// The column order is `scan::Column`'s.
 fn create_log_table(name: &str) {
     sql::run_text(&format!(
         "CREATE TABLE kafka_log.{name} (
@@ -314,14 +314,15 @@ fn create_log_table(name: &str) {
             stable_offset pg_catalog.int8 NOT NULL,
             max_timestamp pg_catalog.int8 NOT NULL,
             running_max_timestamp pg_catalog.int8 NOT NULL,
-            data pg_catalog.bytea NOT NULL
+            data pg_catalog.bytea NOT NULL,
+            piece pg_catalog.int4 NOT NULL
         ) USING heap WITH (toast_tuple_target = 8160)"
     ));
     sql::run_text(&format!(
         "ALTER TABLE kafka_log.{name} ALTER COLUMN data SET STORAGE EXTERNAL"
     ));
     sql::run_text(&format!(
-        "CREATE UNIQUE INDEX ON kafka_log.{name} (partition, last_offset)"
+        "CREATE UNIQUE INDEX ON kafka_log.{name} (partition, last_offset, piece)"
     ));
 }
 

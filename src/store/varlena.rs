@@ -28,13 +28,6 @@ impl Bytea {
         }
     }
 
-    /// A copy of `bytes`.
-    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let mut new = Self::with_capacity(bytes.len());
-        new.push(bytes);
-        new
-    }
-
     /// Adds `bytes` at the end. Past 1 GB PostgreSQL raises "invalid memory alloc request size".
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let needed = self.len + bytes.len();

@@ -1,0 +1,35 @@
+-- Log tables hold a batch in one row or in several that fill a page each.
+CREATE FUNCTION kafka.upgrade_logs() RETURNS int4
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
+DECLARE
+    log pg_catalog.oid;
+    old pg_catalog.oid;
+    upgraded int4 := 0;
+BEGIN
+    FOR log IN
+        SELECT c.oid FROM kafka_log.topics AS t
+        JOIN pg_catalog.pg_class AS c
+            ON c.relname OPERATOR(pg_catalog.=) pg_catalog.format('t%s_%s', t.topic_number, t.segment)::pg_catalog.name
+        JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE n.nspname OPERATOR(pg_catalog.=) 'kafka_log' AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) 'piece')
+        ORDER BY t.topic_number
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ADD COLUMN piece pg_catalog.int4 NOT NULL DEFAULT 0', log::pg_catalog.regclass);
+        EXECUTE pg_catalog.format('CREATE UNIQUE INDEX ON %s (partition, last_offset, piece)', log::pg_catalog.regclass);
+        FOR old IN
+            SELECT i.indexrelid FROM pg_catalog.pg_index AS i
+            WHERE i.indrelid OPERATOR(pg_catalog.=) log AND i.indisunique AND i.indnkeyatts OPERATOR(pg_catalog.=) 2
+              AND i.indkey::pg_catalog.text OPERATOR(pg_catalog.=) '1 2'
+        LOOP
+            EXECUTE pg_catalog.format('DROP INDEX %s', old::pg_catalog.regclass);
+        END LOOP;
+        upgraded := upgraded OPERATOR(pg_catalog.+) 1;
+    END LOOP;
+    RETURN upgraded;
+END $$;
+COMMENT ON FUNCTION kafka.upgrade_logs() IS
+    'Brings log tables of versions before 0.4.0 into today''s form and returns how many there were. ALTER EXTENSION ... UPDATE calls it; call it yourself after restoring a dump of such a version. Stored batches stay as they are.';
+REVOKE ALL ON FUNCTION kafka.upgrade_logs() FROM PUBLIC;
+SELECT kafka.upgrade_logs();
