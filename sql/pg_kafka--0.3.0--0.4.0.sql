@@ -1,4 +1,7 @@
--- Log tables hold a batch in one row or in several that fill a page each.
+-- Version 0.4.0: batches in rows that fill pages, a fetch in one value. A new installation runs
+-- this script behind the others, so that it ends where an upgrade ends.
+
+-- Tables
 CREATE FUNCTION kafka.upgrade_logs() RETURNS int4
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
 DECLARE
@@ -33,3 +36,20 @@ COMMENT ON FUNCTION kafka.upgrade_logs() IS
     'Brings log tables of versions before 0.4.0 into today''s form and returns how many there were. ALTER EXTENSION ... UPDATE calls it; call it yourself after restoring a dump of such a version. Stored batches stay as they are.';
 REVOKE ALL ON FUNCTION kafka.upgrade_logs() FROM PUBLIC;
 SELECT kafka.upgrade_logs();
+
+-- Fetch
+CREATE FUNCTION kafka.fetch_batches_packed(
+    topics text[],
+    partitions int4[],
+    offsets int8[],
+    partition_max_bytes int4[] DEFAULT NULL,
+    max_bytes int4 DEFAULT 52428800,
+    min_bytes int4 DEFAULT 0,
+    isolation text DEFAULT 'read_uncommitted',
+    topic_ids uuid[] DEFAULT NULL
+) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'fetch_batches_packed_wrapper';
+
+COMMENT ON FUNCTION kafka.fetch_batches_packed(text[], int4[], int8[], int4[], int4, int4, text, uuid[]) IS 'The same as kafka.fetch_batches in one value, for the listener. Big endian, for each partition asked for, in order: int16 error_code, int64 high_watermark, int64 last_stable_offset, int64 log_start_offset, int64 next_offset (behind the last batch returned, otherwise the offset asked for), int32 number of aborted transactions, for each of them int64 producer_id and int64 first_offset, int32 length of the records, the records. After an error the offsets are -1.';
+
+REVOKE ALL ON FUNCTION kafka.fetch_batches_packed(text[], int4[], int8[], int4[], int4, int4, text, uuid[]) FROM PUBLIC;

@@ -20,7 +20,7 @@ config="select array_agg(c::regclass::text order by c::regclass::text) from pg_e
 version="select extversion from pg_extension where extname = 'pg_kafka'"
 sql fresh "$objects" >"$work/fresh.objects"
 
-for old in 0.1.0 0.2.0; do
+for old in 0.1.0 0.2.0 0.3.0; do
   new_cluster "$old"
   # Every version is the first one and the upgrades to it.
   sql "$old" "create extension pg_kafka version '0.1.0'"

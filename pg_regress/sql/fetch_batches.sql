@@ -14,7 +14,7 @@ CREATE FUNCTION fetched(partitions int[], offsets bigint[], partition_max_bytes 
     FROM kafka.fetch_batches(array_fill('fetch_batches'::text, ARRAY[cardinality(partitions)]), partitions, offsets, partition_max_bytes, max_bytes, min_bytes)
 $$;
 SELECT format('kafka_log.t%s_%s', topic_number, segment) AS log_table FROM kafka_log.topics WHERE topic = 'fetch_batches' \gset
-SELECT records = (SELECT string_agg(data, '' ORDER BY last_offset) FROM :log_table WHERE partition = 0) AS as_stored
+SELECT records = (SELECT string_agg(data, '' ORDER BY last_offset, piece) FROM :log_table WHERE partition = 0) AS as_stored
 FROM kafka.fetch_batches(ARRAY['fetch_batches'], ARRAY[0], ARRAY[0]);
 SELECT * FROM kafka.fetch_batches(ARRAY['fetch_batches', 'fetch_batches'], ARRAY[0, 3], ARRAY[4, 0]);
 -- From the middle of a batch: the whole batch, which the client skips into, as in Kafka.

@@ -25,6 +25,13 @@ SELECT * FROM kafka.fetch_batches(ARRAY['nulls'], ARRAY[0], ARRAY[0], ARRAY[NULL
 SELECT * FROM kafka.fetch_batches(ARRAY['nulls'], ARRAY[0], ARRAY[0], isolation => NULL);
 SELECT * FROM kafka.fetch_batches(ARRAY['nulls'], ARRAY[0], ARRAY[0], max_bytes => NULL);
 SELECT idx, error_code, high_watermark, length(records) > 0 AS records FROM kafka.fetch_batches(ARRAY['nulls'], ARRAY[0], ARRAY[0], min_bytes => NULL);
+SELECT kafka.fetch_batches_packed(NULL, ARRAY[0], ARRAY[0]);
+SELECT kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[NULL]::int[], ARRAY[0]);
+SELECT kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[NULL]::bigint[]);
+SELECT kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[0], ARRAY[NULL]::int[]);
+SELECT kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[0], isolation => NULL);
+SELECT kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[0], max_bytes => NULL);
+SELECT length(kafka.fetch_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[0], min_bytes => NULL)) > 42 AS records;
 SELECT * FROM kafka.list_offsets(NULL::text[], ARRAY[0], ARRAY[0]);
 SELECT * FROM kafka.list_offsets(ARRAY['nulls'], NULL, ARRAY[0]);
 SELECT * FROM kafka.list_offsets(ARRAY['nulls'], ARRAY[0], NULL::bigint[]);

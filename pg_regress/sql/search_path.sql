@@ -49,6 +49,7 @@ SELECT * FROM kafka.list_offsets('search_path', 0, '2024-01-01 00:00:00+00'::tim
 SELECT * FROM kafka.list_offsets('search_path', 0, -1);
 SELECT idx, error_code, "offset" FROM kafka.list_offsets(ARRAY['search_path'], ARRAY[0], ARRAY[-1::pg_catalog.int8]);
 SELECT idx, error_code, high_watermark FROM kafka.fetch_batches(ARRAY['search_path'], ARRAY[0], ARRAY[0::pg_catalog.int8]);
+SELECT pg_catalog.length(kafka.fetch_batches_packed(ARRAY['search_path'], ARRAY[0], ARRAY[0::pg_catalog.int8])) OPERATOR(pg_catalog.>) 42 AS records;
 SELECT idx, topic, error_code FROM kafka.describe_topics(ARRAY['search_path', 'search_path_none', 'search_path_made'], auto_create => true);
 SELECT topic, error_code FROM kafka.describe_topics(topic_ids => ARRAY['00000000-0000-0000-0000-000000000001'::uuid]);
 SELECT count(*) FROM kafka.describe_topics() WHERE topic OPERATOR(pg_catalog.=) 'search_path';

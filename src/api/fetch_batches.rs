@@ -1,4 +1,6 @@
 //! `kafka.fetch_batches`: stored batches, unchanged, of several partitions at once.
+mod packed;
+
 use std::ops::ControlFlow;
 
 use kafka_core::batch::is_transactional_data;
@@ -12,7 +14,7 @@ use crate::raise::ok;
 use crate::store::aborted::{self, AbortedTransaction};
 use crate::store::log::{self, LockMode, Watermarks};
 use crate::store::stable;
-use crate::store::topic::{self, TopicRef};
+use crate::store::topic;
 use crate::store::varlena::Bytea;
 
 type Row = (
@@ -29,13 +31,6 @@ type Row = (
 
 /// The most that one call returns, whatever it is asked for: a value of PostgreSQL holds 1 GB.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
-
-/// Bytes that the call may still return.
-struct Budget {
-    left: usize,
-    /// Nothing was returned yet: the first batch goes out even if it is larger.
-    empty: bool,
-}
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
@@ -62,152 +57,187 @@ fn fetch_batches(
         name!(aborted_first_offsets, Vec<i64>),
     ),
 > {
-    let isolation = ok(super::required("isolation", isolation).and_then(Isolation::parse));
-    let topics = ok(super::required("topics", topics));
-    let partitions = ok(super::elements("partitions", partitions));
-    let offsets = ok(super::elements("offsets", offsets));
-    let partition_max_bytes =
-        partition_max_bytes.map(|limits| ok(super::elements("partition_max_bytes", Some(limits))));
-    let max_bytes = ok(super::required("max_bytes", max_bytes));
-    let min_bytes = min_bytes.unwrap_or(0);
-    ok(super::check_lengths(&[
-        ("topics", topics.len()),
-        ("partitions", partitions.len()),
-        ("offsets", offsets.len()),
-        (
-            "partition_max_bytes",
-            partition_max_bytes.as_ref().map_or(topics.len(), Vec::len),
-        ),
-        (
-            "topic_ids",
-            topic_ids.as_ref().map_or(topics.len(), Vec::len),
-        ),
-    ]));
-    let mut budget = Budget {
-        left: (max_bytes.max(0) as usize).min(MAX_RESPONSE_BYTES),
-        empty: true,
-    };
-    let mut read: Vec<(Bytea, Result<Bounds, KafkaError>)> = (0..topics.len())
+    let call = ok(Call::new(
+        topics,
+        partitions,
+        offsets,
+        partition_max_bytes,
+        max_bytes,
+        min_bytes,
+        isolation,
+        topic_ids,
+    ));
+    let mut budget = Budget::default();
+    let mut read: Vec<_> = (0..call.len())
         .map(|i| {
-            let limit = partition_max_bytes
-                .as_ref()
-                .map_or(max_bytes, |limits| limits[i])
-                .max(0) as usize;
             let mut records = Bytea::with_capacity(0);
-            let bounds =
-                super::topic_ref(Some(&topics), topic_ids.as_deref(), i).and_then(|topic| {
-                    let wanted = Wanted {
-                        topic,
-                        partition: partitions[i],
-                        offset: offsets[i],
-                        limit,
-                        isolation,
-                    };
-                    wanted.read(&mut budget, &mut records)
-                });
-            (records, bounds)
+            let found = call.read(i, &mut budget, &mut records);
+            (records, found)
         })
         .collect();
-    let total: usize = read.iter().map(|(records, _)| records.len()).sum();
-    if total < min_bytes.max(0) as usize {
+    if budget.used < call.min_bytes {
         for (records, _) in &mut read {
-            *records = Bytea::with_capacity(0);
+            records.clear();
         }
     }
-    let rows: Vec<Row> = read
-        .into_iter()
-        .enumerate()
-        .map(|(i, (records, bounds))| match bounds {
-            Ok(bounds) => {
-                let aborted = bounds.aborted.into_iter();
-                let (producer_ids, first_offsets) =
-                    aborted.map(|t| (t.producer_id, t.first_offset)).unzip();
-                (
-                    i as i32 + 1,
-                    0,
-                    None,
-                    bounds.watermarks.high_watermark,
-                    bounds.last_stable_offset,
-                    bounds.watermarks.log_start_offset,
-                    records,
-                    producer_ids,
-                    first_offsets,
-                )
-            }
-            Err(error) => {
-                let fault = Fault::from(&error);
-                (
-                    i as i32 + 1,
-                    fault.code,
-                    fault.message,
-                    -1,
-                    -1,
-                    -1,
-                    records,
-                    Vec::new(),
-                    Vec::new(),
-                )
-            }
-        })
-        .collect();
-    TableIterator::new(rows)
+    let rows = (1..).zip(read).map(|(idx, (records, found))| match found {
+        Ok(found) => found.row(idx, records),
+        Err(error) => {
+            let fault = Fault::from(&error);
+            let none = Vec::new;
+            let (code, message) = (fault.code, fault.message);
+            (idx, code, message, -1, -1, -1, records, none(), none())
+        }
+    });
+    TableIterator::new(rows.collect::<Vec<Row>>())
 }
 
-/// What one partition is asked for.
-struct Wanted {
-    topic: TopicRef,
-    partition: i32,
-    offset: i64,
-    /// Bytes.
+/// The arguments, checked.
+struct Call {
+    topics: Vec<Option<String>>,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+    partitions: Vec<i32>,
+    offsets: Vec<i64>,
+    /// Bytes of each partition.
+    limits: Vec<usize>,
+    /// Bytes in all.
     limit: usize,
+    min_bytes: usize,
     isolation: Isolation,
 }
 
+/// Bytes that the call has taken. While there are none, a batch goes out even if it is
+/// larger than the limits, so that a reader gets on.
+#[derive(Default)]
+struct Budget {
+    used: usize,
+}
+
 /// What is told of a partition beside its records.
-struct Bounds {
+struct Found {
     watermarks: Watermarks,
     last_stable_offset: i64,
     /// Transactions with records among those returned, for readers at `read_committed`.
     aborted: Vec<AbortedTransaction>,
+    /// Behind the last batch returned; without one, the offset asked for.
+    next_offset: i64,
 }
 
-impl Wanted {
-    fn read(&self, budget: &mut Budget, records: &mut Bytea) -> Result<Bounds, KafkaError> {
-        let (topic, log) = topic::open(&self.topic, LockMode::Read)?;
-        topic.check_partition(self.partition)?;
-        let watermarks = log::watermarks(&topic, &log, self.partition);
-        check_offset(&topic, self.partition, self.offset, &watermarks)?;
-        let last_stable_offset = stable::last_stable_offset(&topic, self.partition, &watermarks);
+impl Call {
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        topics: Option<Vec<Option<String>>>,
+        partitions: Option<Vec<Option<i32>>>,
+        offsets: Option<Vec<Option<i64>>>,
+        partition_max_bytes: Option<Vec<Option<i32>>>,
+        max_bytes: Option<i32>,
+        min_bytes: Option<i32>,
+        isolation: Option<&str>,
+        topic_ids: Option<Vec<Option<Uuid>>>,
+    ) -> Result<Self, KafkaError> {
+        let isolation = super::required("isolation", isolation).and_then(Isolation::parse)?;
+        let topics = super::required("topics", topics)?;
+        let partitions = super::elements("partitions", partitions)?;
+        let offsets = super::elements("offsets", offsets)?;
+        let limits = partition_max_bytes
+            .map(|limits| super::elements("partition_max_bytes", Some(limits)))
+            .transpose()?;
+        let max_bytes = super::required("max_bytes", max_bytes)?;
+        let limits = limits.unwrap_or_else(|| vec![max_bytes; topics.len()]);
+        super::check_lengths(&[
+            ("topics", topics.len()),
+            ("partitions", partitions.len()),
+            ("offsets", offsets.len()),
+            ("partition_max_bytes", limits.len()),
+            (
+                "topic_ids",
+                topic_ids.as_ref().map_or(topics.len(), Vec::len),
+            ),
+        ])?;
+        Ok(Self {
+            topics,
+            topic_ids,
+            partitions,
+            offsets,
+            limits: limits
+                .into_iter()
+                .map(|limit| limit.max(0) as usize)
+                .collect(),
+            limit: (max_bytes.max(0) as usize).min(MAX_RESPONSE_BYTES),
+            min_bytes: min_bytes.unwrap_or(0).max(0) as usize,
+            isolation,
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Adds the batches of element `i` to `records`; none where it is at fault.
+    fn read(
+        &self,
+        i: usize,
+        budget: &mut Budget,
+        records: &mut Bytea,
+    ) -> Result<Found, KafkaError> {
+        let wanted = super::topic_ref(Some(&self.topics), self.topic_ids.as_deref(), i)?;
+        let (partition, offset) = (self.partitions[i], self.offsets[i]);
+        let (topic, log) = topic::open(&wanted, LockMode::Read)?;
+        topic.check_partition(partition)?;
+        let watermarks = log::watermarks(&topic, &log, partition);
+        check_offset(&topic, partition, offset, &watermarks)?;
+        let last_stable_offset = stable::last_stable_offset(&topic, partition, &watermarks);
         let end = match self.isolation {
             Isolation::ReadCommitted => last_stable_offset,
             Isolation::ReadUncommitted => watermarks.high_watermark,
         };
-        let mut transactional_end = None;
-        log::for_each_batch(&log, self.partition, self.offset, end, |batch| {
+        let mut left = self.limits[i].min(self.limit.saturating_sub(budget.used));
+        let (mut next_offset, mut transactional_end) = (offset, None);
+        log::for_each_batch(&log, partition, offset, end, |batch| {
             let size = batch.size_bytes();
-            let fits = size <= budget.left && records.len() + size <= self.limit;
-            if !fits && !budget.empty {
+            if size > left && budget.used > 0 {
                 return ControlFlow::Break(());
             }
+            next_offset = batch.last_offset() + 1;
             let start = records.len();
             batch.push_to(records);
             if is_transactional_data(&records.payload_mut()[start..]) {
-                transactional_end = Some(batch.last_offset() + 1);
+                transactional_end = Some(next_offset);
             }
-            budget.empty = false;
-            budget.left = budget.left.saturating_sub(size);
+            budget.used += size;
+            left = left.saturating_sub(size);
             ControlFlow::Continue(())
         });
         let aborted = match (self.isolation, transactional_end) {
             (Isolation::ReadCommitted, Some(end)) => {
-                aborted::between(&topic, self.partition, self.offset, end)
+                aborted::between(&topic, partition, offset, end)
             }
             _ => Vec::new(),
         };
-        Ok(Bounds {
+        Ok(Found {
             watermarks,
             last_stable_offset,
             aborted,
+            next_offset,
         })
+    }
+}
+
+impl Found {
+    fn row(self, idx: i32, records: Bytea) -> Row {
+        let aborted = self.aborted.into_iter();
+        let (producer_ids, first_offsets) =
+            aborted.map(|t| (t.producer_id, t.first_offset)).unzip();
+        (
+            idx,
+            0,
+            None,
+            self.watermarks.high_watermark,
+            self.last_stable_offset,
+            self.watermarks.log_start_offset,
+            records,
+            producer_ids,
+            first_offsets,
+        )
     }
 }

@@ -7,6 +7,8 @@ use pgrx::datum::Datum;
 use pgrx::{IntoDatum, pg_sys};
 
 const HEADER: usize = pg_sys::VARHDRSZ;
+/// The most that palloc gives: PostgreSQL's `MaxAllocSize`.
+const MAX_ALLOC: usize = 0x3fff_ffff;
 
 /// Allocated in the memory context that was current when it was made, which also frees it.
 pub(crate) struct Bytea {
@@ -30,15 +32,45 @@ impl Bytea {
 
     /// Adds `bytes` at the end. Past 1 GB PostgreSQL raises "invalid memory alloc request size".
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let needed = self.len + bytes.len();
-        if needed > self.capacity {
-            self.capacity = needed.max(self.capacity * 2);
-            // SAFETY: start came from palloc in the same context.
-            self.start = unsafe { pg_sys::repalloc(self.start.cast(), self.capacity).cast() };
-        }
+        self.make_room(bytes.len());
         // SAFETY: capacity covers len + bytes.len(), and the regions cannot overlap.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(self.len), bytes.len()) };
-        self.len = needed;
+        self.len += bytes.len();
+    }
+
+    /// Puts `bytes` into the place of `count` bytes of the payload at `at`; what follows moves
+    /// where the lengths differ.
+    pub(crate) fn replace(&mut self, at: usize, count: usize, bytes: &[u8]) {
+        assert!(at + count <= self.len(), "replaces bytes past the end");
+        self.make_room(bytes.len());
+        let (at, rest) = (HEADER + at, self.len() - at - count);
+        // SAFETY: `count` bytes at `at` and the `rest` behind them are within len, and capacity
+        // covers len + bytes.len(); `bytes` are not ours, since we are borrowed for writing.
+        unsafe {
+            let start = self.start.add(at);
+            if bytes.len() != count {
+                ptr::copy(start.add(count), start.add(bytes.len()), rest);
+            }
+            ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+        }
+        self.len = at + bytes.len() + rest;
+    }
+
+    /// Makes the capacity cover `additional` bytes more, growing at least twofold.
+    fn make_room(&mut self, additional: usize) {
+        let needed = self.len + additional;
+        if needed <= self.capacity {
+            return;
+        }
+        let doubled = (self.capacity * 2).min(MAX_ALLOC);
+        self.capacity = needed.max(doubled);
+        // SAFETY: start came from palloc in the same context.
+        self.start = unsafe { pg_sys::repalloc(self.start.cast(), self.capacity).cast() };
+    }
+
+    /// Forgets the payload and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.len = HEADER;
     }
 
     pub(crate) fn len(&self) -> usize {
