@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 
 use super::{Budget, Call, Found};
 use crate::raise::ok;
-use crate::store::varlena::Bytea;
+use crate::store::varlena::{Bytea, keep_freed_memory};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
@@ -35,14 +35,24 @@ fn fetch_batches_packed(
         isolation,
         topic_ids,
     ));
+    keep_freed_memory();
     pack(&call)
 }
 
 /// Bytes before the records where no transaction was aborted.
 const HEAD_LEN: usize = 42;
 
+/// The most that is reserved at first. Untouched it costs nothing, and growing means copying
+/// until the memory is so large that the kernel moves it.
+const RESERVED_BYTES: usize = 32 * 1024 * 1024;
+
 fn pack(call: &Call) -> Bytea {
-    let mut answer = Bytea::with_capacity(call.len() * HEAD_LEN);
+    let records = call
+        .limits
+        .iter()
+        .fold(0, |sum: usize, limit| sum.saturating_add(*limit));
+    let records = records.min(call.limit).min(RESERVED_BYTES);
+    let mut answer = Bytea::with_capacity(call.len() * HEAD_LEN + records);
     let mut budget = Budget::default();
     let mut heads = Vec::with_capacity(call.len());
     for i in 0..call.len() {
