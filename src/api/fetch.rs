@@ -1,9 +1,9 @@
 //! `kafka.fetch` and `kafka.records`: records as rows.
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use kafka_core::batch::Batch;
 use kafka_core::error::KafkaError;
+use kafka_core::record::Record;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -12,6 +12,7 @@ use super::visible::Visible;
 use crate::raise::ok;
 use crate::store::header::Headers;
 use crate::store::log::{self, LockMode, Watermarks};
+use crate::store::record_rows::RecordRows;
 use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::wake::{self, Slot};
@@ -54,6 +55,23 @@ pub(super) struct RecordRow {
     pub(super) headers: Headers,
 }
 
+impl From<Record<'_>> for RecordRow {
+    fn from(record: Record<'_>) -> Self {
+        Self {
+            offset: record.offset,
+            timestamp: timestamp(record.timestamp),
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: Headers(
+                record
+                    .headers
+                    .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
 impl RecordRow {
     /// Bytes of memory that the row takes, roughly.
     fn memory(&self) -> usize {
@@ -73,8 +91,6 @@ impl RecordRow {
 
 /// The most memory that rows of one call take, whatever the call asks for.
 const MAX_ROWS_BYTES: usize = 256 * 1024 * 1024;
-/// The same for rows that are handed out while the scan goes on.
-const SCAN_ROWS_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much one call returns at most.
 pub(super) struct Budget {
@@ -152,6 +168,7 @@ pub(super) fn fetch_now(
                 if record.offset < offset {
                     return ControlFlow::Continue(());
                 }
+                let record = RecordRow::from(record);
                 bytes += record.payload();
                 memory += record.memory();
                 let full =
@@ -208,7 +225,7 @@ pub(super) fn check_offset(
 fn each_record(
     data: &[u8],
     visible: &mut Visible,
-    mut visit: impl FnMut(RecordRow) -> ControlFlow<()>,
+    mut visit: impl FnMut(Record<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, KafkaError> {
     let (batch, _) = Batch::parse(data)?;
     if visible.hides(&batch) {
@@ -216,20 +233,7 @@ fn each_record(
     }
     let mut records = batch.records(MAX_INFLATED_BYTES)?;
     while let Some(record) = records.next_record() {
-        let record = record?;
-        let row = RecordRow {
-            offset: record.offset,
-            timestamp: timestamp(record.timestamp),
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: Headers(
-                record
-                    .headers
-                    .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
-                    .collect(),
-            ),
-        };
-        if visit(row).is_break() {
+        if visit(record?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -244,119 +248,49 @@ pub(super) fn timestamp(ms: i64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(server::ms_to_micros(ms)?).ok()
 }
 
-type RecordsRow = (
-    i32,
-    i64,
-    Option<TimestampWithTimeZone>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Headers,
-);
-
 #[pg_extern(sql = false)]
-fn records(
-    topic: &str,
-    isolation: &str,
-) -> TableIterator<
-    'static,
-    (
-        name!(partition, i32),
-        name!(offset, i64),
-        name!(timestamp, Option<TimestampWithTimeZone>),
-        name!(key, Option<Vec<u8>>),
-        name!(value, Option<Vec<u8>>),
-        name!(headers, Headers),
-    ),
-> {
+fn records(topic: &str, isolation: &str, fcinfo: pg_sys::FunctionCallInfo) {
     let isolation = ok(Isolation::parse(isolation));
-    let wanted = TopicRef::Name(topic.to_owned());
-    let (topic, log) = ok(topic::open(&wanted, LockMode::Read));
-    let pending = (0..topic.partitions)
+    let mut rows = RecordRows::new(fcinfo);
+    ok(read_all(
+        &TopicRef::Name(topic.to_owned()),
+        isolation,
+        &mut rows,
+    ));
+}
+
+/// Reads a whole topic up to the watermarks of the moment it begins.
+fn read_all(
+    wanted: &TopicRef,
+    isolation: Isolation,
+    rows: &mut RecordRows,
+) -> Result<(), KafkaError> {
+    let (topic, log) = topic::open(wanted, LockMode::Read)?;
+    let visible: Vec<(Visible, i64)> = (0..topic.partitions)
         .map(|partition| {
             let watermarks = log::watermarks(&topic, &log, partition);
             let visible = Visible::new(&topic, partition, &watermarks, isolation);
             (visible, watermarks.log_start_offset)
         })
         .collect();
-    TableIterator::new(RecordScan {
-        topic: wanted,
-        pending,
-        read: VecDeque::new(),
-    })
-}
-
-/// Reads a whole topic one batch at a time, or part of one, up to the watermarks of the moment it began.
-struct RecordScan {
-    topic: TopicRef,
-    /// What is still to be read, each from an offset on.
-    pending: VecDeque<(Visible, i64)>,
-    read: VecDeque<(i32, RecordRow)>,
-}
-
-impl RecordScan {
-    /// Reads the next batch of the first partition that has one.
-    fn refill(&mut self) -> Result<(), KafkaError> {
-        let (topic, log) = topic::open(&self.topic, LockMode::Read)?;
-        while let Some((visible, offset)) = self.pending.front_mut() {
-            let (partition, from, end) = (visible.partition, *offset, visible.end);
-            let read = &mut self.read;
-            let mut found = None;
-            log::for_each_batch(&log, partition, from, end, |row| {
-                let next = row.last_offset() + 1;
-                found = Some(super::read_batch(&topic.name, partition, row, |data| {
-                    keep(read, visible, from, data).map(|stopped_at| stopped_at.unwrap_or(next))
-                }));
-                ControlFlow::Break(())
-            });
-            match found {
-                None => {
-                    self.pending.pop_front();
-                }
-                Some(next_offset) => {
-                    *offset = next_offset?;
-                    if !self.read.is_empty() {
-                        break;
+    for (mut visible, from) in visible {
+        let (partition, end) = (visible.partition, visible.end);
+        let mut fault = Ok(());
+        log::for_each_batch(&log, partition, from, end, |row| {
+            let read = super::read_batch(&topic.name, partition, row, |data| {
+                each_record(data, &mut visible, |record| {
+                    if record.offset >= from {
+                        rows.put(Some(partition), timestamp(record.timestamp), record);
                     }
-                }
-            }
-        }
-        Ok(())
+                    ControlFlow::Continue(())
+                })
+            });
+            read.unwrap_or_else(|error| {
+                fault = Err(error);
+                ControlFlow::Break(())
+            })
+        });
+        fault?;
     }
-}
-
-/// Keeps the batch's records from offset `from` on; returns the offset of the first one that
-/// is left for the next time, where the batch holds too many.
-fn keep(
-    read: &mut VecDeque<(i32, RecordRow)>,
-    visible: &mut Visible,
-    from: i64,
-    data: &[u8],
-) -> Result<Option<i64>, KafkaError> {
-    let partition = visible.partition;
-    let (mut memory, mut stopped_at) = (0, None);
-    each_record(data, visible, |record| {
-        if record.offset < from {
-            return ControlFlow::Continue(());
-        }
-        memory += record.memory();
-        if memory > SCAN_ROWS_BYTES && !read.is_empty() {
-            stopped_at = Some(record.offset);
-            return ControlFlow::Break(());
-        }
-        read.push_back((partition, record));
-        ControlFlow::Continue(())
-    })
-    .map(|_| stopped_at)
-}
-
-impl Iterator for RecordScan {
-    type Item = RecordsRow;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.read.is_empty() {
-            ok(self.refill());
-        }
-        let (partition, r) = self.read.pop_front()?;
-        Some((partition, r.offset, r.timestamp, r.key, r.value, r.headers))
-    }
+    Ok(())
 }

@@ -88,41 +88,101 @@ fn key_text(key: &[u8]) -> String {
     String::from_utf8_lossy(key).replace('\0', "\u{fffd}")
 }
 
+/// Makes values of the type `kafka.header[]`, looked up once.
+pub(crate) struct HeaderArrays {
+    header_type: pg_sys::Oid,
+    /// What a record without headers has.
+    empty: pg_sys::Datum,
+    /// Holds the arrays until `free`.
+    context: pg_sys::MemoryContext,
+    used: bool,
+}
+
+impl HeaderArrays {
+    pub(crate) fn new() -> Self {
+        let header_type = header_type();
+        // SAFETY: a context below the caller's, with which it goes away.
+        let context = unsafe {
+            pg_sys::AllocSetContextCreateExtended(
+                pg_sys::CurrentMemoryContext,
+                c"kafka headers".as_ptr(),
+                pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+                pg_sys::ALLOCSET_SMALL_MAXSIZE as usize,
+            )
+        };
+        Self {
+            header_type,
+            empty: array(header_type, std::iter::empty()),
+            context,
+            used: false,
+        }
+    }
+
+    /// Valid until `free`.
+    pub(crate) fn datum(&mut self, headers: kafka_core::Headers<'_>) -> pg_sys::Datum {
+        if headers.len() == 0 {
+            return self.empty;
+        }
+        self.used = true;
+        // SAFETY: the context lives; an ERROR goes on in whatever context its catcher wants.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(self.context);
+            let array = array(self.header_type, headers);
+            pg_sys::MemoryContextSwitchTo(before);
+            array
+        }
+    }
+
+    /// Frees what was made.
+    pub(crate) fn free(&mut self) {
+        if std::mem::take(&mut self.used) {
+            // SAFETY: nobody keeps what lies in it.
+            unsafe { pg_sys::MemoryContextReset(self.context) };
+        }
+    }
+}
+
+/// A value of `kafka.header[]`.
+fn array<'a>(
+    header_type: pg_sys::Oid,
+    headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) -> pg_sys::Datum {
+    // SAFETY: rows are formed with the type's own descriptor, the array with its layout.
+    unsafe {
+        let desc = pg_sys::lookup_rowtype_tupdesc(header_type, -1);
+        let mut rows: Vec<pg_sys::Datum> = headers
+            .map(|(key, value)| {
+                let mut nulls = [false, value.is_none()];
+                let mut values = [
+                    super::server::from_utf8(key_text(key).as_bytes())
+                        .into_datum()
+                        .unwrap_or(pg_sys::Datum::null()),
+                    value.into_datum().unwrap_or(pg_sys::Datum::null()),
+                ];
+                let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+                pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
+            })
+            .collect();
+        if (*desc).tdrefcount >= 0 {
+            pg_sys::DecrTupleDescRefCount(desc);
+        }
+        let array = pg_sys::construct_array(
+            rows.as_mut_ptr(),
+            rows.len() as i32,
+            header_type,
+            -1,
+            false,
+            b'd' as std::ffi::c_char,
+        );
+        pg_sys::Datum::from(array)
+    }
+}
+
 impl IntoDatum for Headers {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let header_type = header_type();
-        // SAFETY: rows are formed with the type's own descriptor, the array with its layout.
-        unsafe {
-            let desc = pg_sys::lookup_rowtype_tupdesc(header_type, -1);
-            let mut rows: Vec<pg_sys::Datum> = self
-                .0
-                .into_iter()
-                .map(|(key, value)| {
-                    let mut nulls = [false, value.is_none()];
-                    let mut values = [
-                        super::server::from_utf8(key_text(&key).as_bytes())
-                            .into_datum()
-                            .unwrap_or(pg_sys::Datum::null()),
-                        value.into_datum().unwrap_or(pg_sys::Datum::null()),
-                    ];
-                    let tuple =
-                        pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), nulls.as_mut_ptr());
-                    pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)
-                })
-                .collect();
-            if (*desc).tdrefcount >= 0 {
-                pg_sys::DecrTupleDescRefCount(desc);
-            }
-            let array = pg_sys::construct_array(
-                rows.as_mut_ptr(),
-                rows.len() as i32,
-                header_type,
-                -1,
-                false,
-                b'd' as std::ffi::c_char,
-            );
-            Some(pg_sys::Datum::from(array))
-        }
+        let headers = self.0.iter().map(|(key, value)| (&**key, value.as_deref()));
+        Some(array(header_type(), headers))
     }
 
     fn type_oid() -> pg_sys::Oid {

@@ -8,6 +8,7 @@ pub(crate) mod offset;
 pub(crate) mod pending;
 pub(crate) mod polled;
 pub(crate) mod producer;
+pub(crate) mod record_rows;
 mod scan;
 pub(crate) mod server;
 mod sql;

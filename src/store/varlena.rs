@@ -84,6 +84,13 @@ impl Bytea {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(HEADER), self.len()) }
     }
 
+    /// The value of `bytes`, valid until this is used for another.
+    pub(crate) fn datum_of(&mut self, bytes: &[u8]) -> pg_sys::Datum {
+        self.clear();
+        self.push(bytes);
+        self.datum()
+    }
+
     /// The finished value. Its memory is freed with the context, or by `free`.
     pub(crate) fn datum(&mut self) -> pg_sys::Datum {
         // SAFETY: the first four bytes were reserved for the length word.
