@@ -8,7 +8,7 @@ use kafka_core::batch::{self, Batch, Limits, Summary};
 use kafka_core::builder::{BatchBuilder, ProducerFields};
 use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
-use kafka_core::producer::{ProducerState, SequenceVerdict, check_first_sequence, check_sequence};
+use kafka_core::producer::{SequenceVerdict, check_first_sequence, check_sequence};
 use kafka_core::record::HeaderRef;
 use kafka_core::txn::{self, Producer, Version};
 use pgrx::Uuid;
@@ -151,10 +151,8 @@ fn produce_batches(
             row(i, partition, appended)
         })
         .collect();
-    let changed = producers
-        .into_iter()
-        .filter_map(|(key, producer)| Some((key, producer.changed?)));
-    producer::save(&changed.collect::<Vec<_>>());
+    let changed = producers.into_values().filter(|producer| producer.changed);
+    producer::save(changed.map(|producer| producer.locked));
     for locked in transactions.into_values() {
         locked.save();
     }
@@ -259,8 +257,8 @@ fn lock_transactions(accepted: &[Result<Accepted<'_>, KafkaError>]) -> BTreeMap<
 }
 
 struct LockedProducer {
-    state: Option<ProducerState>,
-    changed: Option<ProducerState>,
+    locked: producer::Locked,
+    changed: bool,
 }
 
 /// Locks the rows of all producers that the call has batches of, in one order.
@@ -276,9 +274,9 @@ fn lock_producers(
     keys.dedup();
     let locked = producer::lock(&keys)
         .into_iter()
-        .map(|state| LockedProducer {
-            state,
-            changed: None,
+        .map(|locked| LockedProducer {
+            locked,
+            changed: false,
         });
     keys.into_iter().zip(locked).collect()
 }
@@ -326,7 +324,7 @@ fn append_in_order(
     let producer = producer_key(accepted, summary).and_then(|key| producers.get_mut(&key));
     if let Some(producer) = &producer {
         let verdict = check_sequence(
-            producer.state.as_ref(),
+            producer.locked.state.as_ref(),
             summary.producer_id,
             summary.producer_epoch,
             summary.base_sequence,
@@ -335,14 +333,14 @@ fn append_in_order(
         if let SequenceVerdict::Duplicate(past) = verdict {
             return Ok(past.base_offset);
         }
-        if let Some(state) = &producer.state {
+        if let Some(state) = &producer.locked.state {
             state.check_transactional(summary.transactional)?;
         }
     }
     if let Some(writer) = &accepted.writer {
         let state = producer
             .as_ref()
-            .and_then(|producer| producer.state.as_ref());
+            .and_then(|producer| producer.locked.state.as_ref());
         if writer.version == Version::V2 {
             check_first_sequence(state, summary.producer_id, summary.base_sequence)?;
         }
@@ -365,7 +363,7 @@ fn append_in_order(
         log_append_time,
     );
     if let Some(producer) = producer {
-        let state = producer.state.get_or_insert_with(ProducerState::default);
+        let state = producer.locked.state.get_or_insert_default();
         state.record_append(
             summary.producer_epoch,
             summary.base_sequence,
@@ -376,7 +374,7 @@ fn append_in_order(
         if summary.transactional {
             state.record_transactional(base_offset);
         }
-        producer.changed = Some(state.clone());
+        producer.changed = true;
     }
     Ok(base_offset)
 }

@@ -1,8 +1,14 @@
 //! Aborted transactions: what readers at `read_committed` skip.
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use super::sql::{self, param};
+use pgrx::IntoDatum;
+
+use super::rows::{Index, Key, Name, Table};
 use super::topic::Topic;
+
+/// `kafka_log.aborted_transactions`
+type Rows = Table<6>;
 
 /// An aborted transaction in one partition.
 #[derive(Clone, Copy)]
@@ -21,31 +27,29 @@ pub(crate) fn between(
     from: i64,
     end: i64,
 ) -> Vec<AbortedTransaction> {
-    // Behind a marker whose last stable offset is not below the end none can follow.
-    sql::query(
-        "WITH stop AS (
-             SELECT last_offset FROM kafka_log.aborted_transactions
-             WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
-               AND last_offset OPERATOR(pg_catalog.>=) $3 AND last_stable_offset OPERATOR(pg_catalog.>=) $4
-             ORDER BY topic_number, partition, last_offset LIMIT 1)
-         SELECT producer_id, first_offset, last_offset FROM kafka_log.aborted_transactions
-         WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
-           AND last_offset OPERATOR(pg_catalog.>=) $3 AND first_offset OPERATOR(pg_catalog.<) $4
-           AND last_offset OPERATOR(pg_catalog.<=)
-               COALESCE((SELECT stop.last_offset FROM stop), 9223372036854775807)
-         ORDER BY last_offset",
-        &[
-            param(topic.number),
-            param(partition),
-            param(from),
-            param(end),
-        ],
-        |row| AbortedTransaction {
-            producer_id: row.required(1),
-            first_offset: row.required(2),
+    let keys = [
+        Key::int4(topic.number),
+        Key::int4(partition),
+        Key::int8_at_least(from),
+    ];
+    let mut found = Vec::new();
+    Rows::read(Name::AbortedTransactions).scan(Index::PrimaryKey, &keys, |row| {
+        let aborted = AbortedTransaction {
             last_offset: row.required(3),
-        },
-    )
+            producer_id: row.required(4),
+            first_offset: row.required(5),
+        };
+        if aborted.first_offset < end {
+            found.push(aborted);
+        }
+        // Behind a marker whose last stable offset is not below the end none can follow.
+        if row.required::<i64>(6) < end {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    found
 }
 
 pub(super) fn insert(
@@ -54,19 +58,14 @@ pub(super) fn insert(
     aborted: AbortedTransaction,
     last_stable_offset: i64,
 ) {
-    sql::execute(
-        "INSERT INTO kafka_log.aborted_transactions
-             (topic_number, partition, last_offset, producer_id, first_offset, last_stable_offset)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        &[
-            param(topic.number),
-            param(partition),
-            param(aborted.last_offset),
-            param(aborted.producer_id),
-            param(aborted.first_offset),
-            param(last_stable_offset),
-        ],
-    );
+    Rows::write(Name::AbortedTransactions).insert(&[
+        topic.number.into_datum(),
+        partition.into_datum(),
+        aborted.last_offset.into_datum(),
+        aborted.producer_id.into_datum(),
+        aborted.first_offset.into_datum(),
+        last_stable_offset.into_datum(),
+    ]);
 }
 
 /// Aborted transactions by producer and end.

@@ -9,6 +9,7 @@ pub(crate) mod pending;
 pub(crate) mod polled;
 pub(crate) mod producer;
 pub(crate) mod record_rows;
+mod rows;
 mod scan;
 pub(crate) mod server;
 mod sql;
@@ -23,6 +24,7 @@ mod writer;
 /// Registers the transaction and cache callbacks; called once when the library is loaded.
 pub(crate) fn init() {
     topic::init();
+    rows::init();
     pending::init();
 }
 

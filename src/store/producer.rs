@@ -1,12 +1,14 @@
 //! What partitions know of producers: one row per (topic, partition, producer id) with the
 //! epoch, the last batches and where an open transaction begins. The row is locked before
 //! the partition lock is taken.
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use kafka_core::producer::{PastBatch, ProducerState};
-
+use pgrx::IntoDatum;
 use pgrx::datum::TimestampWithTimeZone;
 
+use super::rows::{self, Index, Key, Name, Place, Table};
+use super::server;
 use super::sql::{self, Row, param};
 use super::topic::Topic;
 
@@ -19,116 +21,118 @@ pub(crate) struct ProducerKey {
     pub(crate) producer_id: i64,
 }
 
+impl ProducerKey {
+    fn columns(self) -> [Key; 3] {
+        [
+            Key::int4(self.topic_number),
+            Key::int4(self.partition),
+            Key::int8(self.producer_id),
+        ]
+    }
+}
+
+/// A producer's row, locked to the end of the transaction.
+pub(crate) struct Locked {
+    /// None for a producer that has written nothing there. What is changed here is written
+    /// by `save`.
+    pub(crate) state: Option<ProducerState>,
+    key: ProducerKey,
+    place: Place,
+}
+
+/// `kafka_log.producers`
+type Rows = Table<8>;
+
 /// Epoch of a row that only serves as a lock, until its first batch is accepted.
 const NO_EPOCH: i16 = -1;
 
-/// Locks rows of producers to the end of the transaction and reads them, in the order of the
-/// keys, which must be ascending; None for a producer that has written nothing there.
-pub(crate) fn lock(keys: &[ProducerKey]) -> Vec<Option<ProducerState>> {
+/// Locks rows of producers and reads them, in the order of the keys, which must be ascending.
+pub(crate) fn lock(keys: &[ProducerKey]) -> Vec<Locked> {
     if keys.is_empty() {
         return Vec::new();
     }
-    let mut locked = select_for_update(keys);
-    let missing: Vec<ProducerKey> = keys
-        .iter()
-        .filter(|key| !locked.contains_key(key))
-        .copied()
-        .collect();
-    if !missing.is_empty() {
-        sql::execute(
-            "INSERT INTO kafka_log.producers (topic_number, partition, producer_id, producer_epoch, batches)
-             SELECT n.topic_number, n.partition, n.producer_id, -1, '{}'
-             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
-                  AS n (topic_number, partition, producer_id)
-             ON CONFLICT DO NOTHING",
-            &params(&missing),
-        );
-        locked.append(&mut select_for_update(&missing));
-    }
-    keys.iter()
-        .map(|key| {
-            let state = locked.remove(key);
-            state.filter(|state| state.epoch != NO_EPOCH)
-        })
-        .collect()
+    let rows = Rows::write(Name::Producers);
+    keys.iter().map(|key| lock_one(&rows, *key)).collect()
 }
 
-/// One row after the other, so that they are locked in the order of the keys.
-fn select_for_update(keys: &[ProducerKey]) -> BTreeMap<ProducerKey, ProducerState> {
-    sql::modify(
-        "SELECT p.producer_epoch, p.batches, p.coordinator_epoch, p.txn_first_offset,
-             n.topic_number, n.partition, n.producer_id
-         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
-              AS n (topic_number, partition, producer_id)
-         CROSS JOIN LATERAL (
-             SELECT * FROM kafka_log.producers AS l
-             WHERE l.topic_number OPERATOR(pg_catalog.=) n.topic_number
-               AND l.partition OPERATOR(pg_catalog.=) n.partition
-               AND l.producer_id OPERATOR(pg_catalog.=) n.producer_id FOR UPDATE) AS p",
-        &params(keys),
-        |row| {
-            let key = ProducerKey {
-                topic_number: row.required(5),
-                partition: row.required(6),
-                producer_id: row.required(7),
+fn lock_one(rows: &Rows, key: ProducerKey) -> Locked {
+    loop {
+        if let Some((place, state)) = rows.lock(&key.columns(), from_row) {
+            return Locked {
+                state: Some(state).filter(|state| state.epoch != NO_EPOCH),
+                key,
+                place,
             };
-            (key, from_row(row))
-        },
-    )
-    .into_iter()
-    .collect()
+        }
+        // Nobody's, or somebody's who has just begun and is waited for. What they leave is
+        // locked next, unless it is gone by then, as after their rollback.
+        sql::execute(
+            "INSERT INTO kafka_log.producers (topic_number, partition, producer_id, producer_epoch, batches)
+             VALUES ($1, $2, $3, -1, '{}') ON CONFLICT DO NOTHING",
+            &[
+                param(key.topic_number),
+                param(key.partition),
+                param(key.producer_id),
+            ],
+        );
+    }
 }
 
 fn from_row(row: &Row) -> ProducerState {
     ProducerState {
-        epoch: row.required(1),
-        batches: unpack(&row.required::<Vec<i64>>(2)),
-        coordinator_epoch: row.required(3),
-        txn_first_offset: row.get(4),
+        epoch: row.required(4),
+        batches: unpack(&row.required::<Vec<i64>>(5)),
+        coordinator_epoch: row.required(7),
+        txn_first_offset: row.get(8),
     }
 }
 
 /// Writes the states of locked rows.
-pub(crate) fn save(states: &[(ProducerKey, ProducerState)]) {
-    if states.is_empty() {
+pub(crate) fn save(locked: impl IntoIterator<Item = Locked>) {
+    let mut locked = locked.into_iter().peekable();
+    if locked.peek().is_none() {
         return;
     }
-    let keys: Vec<ProducerKey> = states.iter().map(|(key, _)| *key).collect();
-    let [topics, partitions, producers] = params(&keys);
-    let states = || states.iter().map(|(_, state)| state);
-    // Each row's batches are a part of one array: first and last place, from 1.
-    let batches: Vec<i64> = states().flat_map(|state| pack(&state.batches)).collect();
-    let mut end = 0;
-    let (first, last): (Vec<i32>, Vec<i32>) = states()
-        .map(|state| {
-            let first = end + 1;
-            end += (state.batches.len() * NUMBERS) as i32;
-            (first, end)
-        })
-        .unzip();
-    sql::execute(
-        "UPDATE kafka_log.producers AS p
-         SET producer_epoch = n.producer_epoch, batches = ($8)[n.first:n.last],
-             coordinator_epoch = n.coordinator_epoch, txn_first_offset = n.txn_first_offset,
-             updated_at = pg_catalog.now()
-         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
-                         pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($9))
-              AS n (topic_number, partition, producer_id, producer_epoch, coordinator_epoch, txn_first_offset, first, last)
-         WHERE p.topic_number OPERATOR(pg_catalog.=) n.topic_number
-           AND p.partition OPERATOR(pg_catalog.=) n.partition
-           AND p.producer_id OPERATOR(pg_catalog.=) n.producer_id",
-        &[
-            topics,
-            partitions,
-            producers,
-            param(states().map(|state| state.epoch).collect::<Vec<_>>()),
-            param(states().map(|state| state.coordinator_epoch).collect::<Vec<_>>()),
-            param(states().map(|state| state.txn_first_offset).collect::<Vec<_>>()),
-            param(first),
-            param(batches),
-            param(last),
-        ],
+    let mut rows = Rows::write(Name::Producers);
+    let now = server::transaction_timestamp();
+    for Locked { state, key, place } in locked {
+        let state = state.unwrap_or_default();
+        rows.update(
+            place,
+            &[
+                key.topic_number.into_datum(),
+                key.partition.into_datum(),
+                key.producer_id.into_datum(),
+                state.epoch.into_datum(),
+                Some(rows::array(pack(&state.batches))),
+                now.into_datum(),
+                state.coordinator_epoch.into_datum(),
+                state.txn_first_offset.into_datum(),
+            ],
+        );
+    }
+}
+
+/// Where the first open transaction of the partition begins, by the index that has only
+/// those; one producer's may be left out.
+pub(super) fn first_open_offset(
+    topic_number: i32,
+    partition: i32,
+    without: Option<i64>,
+) -> Option<i64> {
+    let mut found = None;
+    Rows::read(Name::Producers).scan(
+        Index::Named(Name::ProducersOpenTransactions),
+        &[Key::int4(topic_number), Key::int4(partition)],
+        |row| {
+            if without == Some(row.required(3)) {
+                return ControlFlow::Continue(());
+            }
+            found = row.get(8);
+            ControlFlow::Break(())
+        },
     );
+    found
 }
 
 /// A new producer id, never given before.
@@ -152,14 +156,15 @@ pub(crate) struct Described {
 /// The producers that the partition remembers.
 pub(crate) fn all_of(topic: &Topic, partition: i32) -> Vec<Described> {
     sql::query(
-        "SELECT producer_epoch, batches, coordinator_epoch, txn_first_offset, producer_id, updated_at
+        "SELECT topic_number, partition, producer_id, producer_epoch, batches, updated_at,
+             coordinator_epoch, txn_first_offset
          FROM kafka_log.producers
          WHERE topic_number OPERATOR(pg_catalog.=) $1 AND partition OPERATOR(pg_catalog.=) $2
            AND producer_epoch OPERATOR(pg_catalog.>=) 0
          ORDER BY producer_id",
         &[param(topic.number), param(partition)],
         |row| Described {
-            producer_id: row.required(5),
+            producer_id: row.required(3),
             state: from_row(row),
             updated_at: row.required(6),
         },
@@ -188,31 +193,19 @@ pub(crate) fn expire(minutes: i32) -> i64 {
     .unwrap_or(0)
 }
 
-/// Topic numbers, partitions and producer ids.
-fn params(keys: &[ProducerKey]) -> [sql::Param; 3] {
-    [
-        param(keys.iter().map(|key| key.topic_number).collect::<Vec<_>>()),
-        param(keys.iter().map(|key| key.partition).collect::<Vec<_>>()),
-        param(keys.iter().map(|key| key.producer_id).collect::<Vec<_>>()),
-    ]
-}
-
 /// Numbers that a stored batch is.
 const NUMBERS: usize = 4;
 
 /// Of each batch base sequence, last sequence, base offset, timestamp.
-fn pack(batches: &[PastBatch]) -> Vec<i64> {
-    batches
-        .iter()
-        .flat_map(|b| {
-            [
-                i64::from(b.base_sequence),
-                i64::from(b.last_sequence),
-                b.base_offset,
-                b.timestamp,
-            ]
-        })
-        .collect()
+fn pack(batches: &[PastBatch]) -> impl Iterator<Item = i64> {
+    batches.iter().flat_map(|b| {
+        [
+            i64::from(b.base_sequence),
+            i64::from(b.last_sequence),
+            b.base_offset,
+            b.timestamp,
+        ]
+    })
 }
 
 fn unpack(numbers: &[i64]) -> Vec<PastBatch> {

@@ -89,6 +89,13 @@ pub(crate) fn now_ms() -> i64 {
     micros_to_ms(unsafe { pg_sys::GetCurrentTimestamp() })
 }
 
+/// What SQL's `now()` returns.
+pub(super) fn transaction_timestamp() -> TimestampWithTimeZone {
+    // SAFETY: takes no arguments.
+    let now = unsafe { pgrx::direct_function_call(pg_sys::now, &[]) };
+    now.unwrap_or_else(|| pgrx::error!("now returned null"))
+}
+
 /// A random number below `bound`, which must not be 0.
 pub(crate) fn random_below(bound: usize) -> usize {
     use std::hash::{BuildHasher, Hasher};

@@ -31,17 +31,24 @@ pub(super) fn param<T: IntoDatum>(value: T) -> Param {
     }
 }
 
-/// One row of a result. Columns count from 1.
+/// One row of a result or a table. Columns count from 1.
 pub(super) struct Row {
     tuple: pg_sys::HeapTuple,
     desc: pg_sys::TupleDesc,
 }
 
 impl Row {
+    /// # Safety
+    /// The tuple must stay where it is as long as the row is used.
+    pub(super) unsafe fn new(tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc) -> Self {
+        Self { tuple, desc }
+    }
+
     /// The column as an owned value; None where it is null. `T` must not borrow from the row.
     pub(super) fn get<T: FromDatum + 'static>(&self, column: i32) -> Option<T> {
         let mut null = false;
-        // SAFETY: tuple and desc belong to the SPI result that is alive while the row is.
+        // SAFETY: tuple and desc belong to what is alive while the row is: an SPI result, or a
+        // slot; nothing that SPI_getbinval needs is connected.
         unsafe {
             let datum = pg_sys::SPI_getbinval(self.tuple, self.desc, column, &raw mut null);
             T::from_datum(datum, null)

@@ -11,17 +11,22 @@ use kafka_core::ProducerState;
 use kafka_core::error::KafkaError;
 use kafka_core::marker::{Outcome, marker};
 use kafka_core::txn::{Ended, State, Transaction, Version};
-use pgrx::pg_sys;
+use pgrx::{IntoDatum, pg_sys};
 
 use super::aborted::{self, AbortedTransaction};
 use super::log::{self, LockMode, LogTable};
 use super::offset;
 use super::pending;
 use super::producer::{self, ProducerKey};
+use super::rows::{self, Key, Name, Place, Table, Value};
 use super::server::{self, LockKind, lock_tag};
 use super::sql::{self, Row, param};
 use super::stable;
 use super::topic::{self, Topic};
+
+/// Of `kafka_log.transactions`.
+const COLUMNS: usize = 13;
+type Rows = Table<COLUMNS>;
 
 /// A transactional id that this transaction has to itself.
 pub(crate) struct Locked {
@@ -29,7 +34,7 @@ pub(crate) struct Locked {
     pub(crate) transaction: Option<Transaction>,
     /// Epoch milliseconds.
     pub(crate) now: i64,
-    before: Option<Transaction>,
+    before: Option<(Place, Transaction)>,
 }
 
 impl Locked {
@@ -45,9 +50,9 @@ impl Locked {
     }
 
     fn read(transactional_id: &str) -> Self {
-        let before = read(transactional_id);
+        let before = find(&Rows::write(Name::Transactions), transactional_id);
         let mut locked = Self {
-            transaction: before.clone(),
+            transaction: before.as_ref().map(|(_, transaction)| transaction.clone()),
             now: server::now_ms(),
             before,
         };
@@ -63,11 +68,14 @@ impl Locked {
 
     /// Writes what has changed.
     pub(crate) fn save(self) {
-        match (&self.before, &self.transaction) {
-            (before, Some(transaction)) if before.as_ref() != Some(transaction) => {
-                save(transaction);
+        match (self.before, &self.transaction) {
+            (None, Some(transaction)) => {
+                Rows::write(Name::Transactions).insert(&values(transaction));
             }
-            (Some(before), None) => delete(&before.transactional_id),
+            (Some((place, before)), Some(transaction)) if before != *transaction => {
+                Rows::write(Name::Transactions).update(place, &values(transaction));
+            }
+            (Some((_, before)), None) => delete(&before.transactional_id),
             _ => {}
         }
     }
@@ -116,8 +124,8 @@ fn end(ended: &Ended) {
         .collect();
     let coordinator_epoch = server::leader_epoch();
     let mut written = Vec::with_capacity(keys.len());
-    for (key, state) in keys.iter().zip(producer::lock(&keys)) {
-        let mut state = state.unwrap_or_default();
+    for (key, mut locked) in keys.iter().zip(producer::lock(&keys)) {
+        let state = locked.state.get_or_insert_default();
         // A newer marker was written by hand (`kafka.write_txn_markers`): it has ended this.
         if state.epoch > ended.producer.epoch {
             continue;
@@ -128,11 +136,11 @@ fn end(ended: &Ended) {
                 epoch: ended.producer.epoch,
                 coordinator_epoch,
             };
-            marker.append(topic, log, *key, &mut state);
-            written.push((*key, state));
+            marker.append(topic, log, *key, state);
+            written.push(locked);
         }
     }
-    producer::save(&written);
+    producer::save(written);
     let groups: Vec<&str> = ended.group_ids.iter().map(String::as_str).collect();
     if !groups.is_empty() {
         offset::end_transaction(ended.producer.id, &groups, ended.outcome == Outcome::Commit);
@@ -165,10 +173,12 @@ impl Marker {
             producer_id,
         };
         let mut locked = producer::lock(&[key]);
-        let mut state = locked.pop().flatten().unwrap_or_default();
-        state.check_marker(producer_id, self.epoch, self.coordinator_epoch)?;
-        self.append(topic, log, key, &mut state);
-        producer::save(&[(key, state)]);
+        for producer in &mut locked {
+            let state = producer.state.get_or_insert_default();
+            state.check_marker(producer_id, self.epoch, self.coordinator_epoch)?;
+            self.append(topic, log, key, state);
+        }
+        producer::save(locked);
         Ok(())
     }
 
@@ -224,31 +234,26 @@ pub(crate) fn unused_since(time: i64) -> Vec<String> {
     )
 }
 
-macro_rules! select {
-    ($condition:literal) => {
-        concat!(
-            "SELECT transactional_id, producer_id, producer_epoch, previous_producer_id,
-                last_producer_epoch, timeout_ms, state, transaction_version, started_at, updated_at,
-                topic_numbers, partitions, group_ids
-             FROM kafka_log.transactions ",
-            $condition
-        )
-    };
-}
-
 /// What is kept of a transactional id, as it is now.
 pub(crate) fn read(transactional_id: &str) -> Option<Transaction> {
-    sql::query(
-        select!("WHERE transactional_id OPERATOR(pg_catalog.=) $1"),
-        &[param(transactional_id)],
-        from_row,
-    )
-    .pop()
+    find(&Rows::read(Name::Transactions), transactional_id).map(|(_, transaction)| transaction)
+}
+
+/// Nobody else writes the row while this transaction has the lock of the transactional id.
+fn find(rows: &Rows, transactional_id: &str) -> Option<(Place, Transaction)> {
+    rows.find(&[Key::text(transactional_id)], from_row)
 }
 
 /// Every transactional id that is known, in order.
 pub(crate) fn all() -> Vec<Transaction> {
-    sql::query(select!("ORDER BY transactional_id"), &[], from_row)
+    sql::query(
+        "SELECT transactional_id, producer_id, producer_epoch, previous_producer_id,
+             last_producer_epoch, timeout_ms, state, transaction_version, started_at, updated_at,
+             topic_numbers, partitions, group_ids
+         FROM kafka_log.transactions ORDER BY transactional_id",
+        &[],
+        from_row,
+    )
 }
 
 fn from_row(row: &Row) -> Transaction {
@@ -274,39 +279,27 @@ fn from_row(row: &Row) -> Transaction {
     }
 }
 
-fn save(transaction: &Transaction) {
-    let (topic_numbers, partitions): (Vec<i32>, Vec<i32>) =
-        transaction.partitions.iter().copied().unzip();
-    let group_ids: Vec<&str> = transaction.group_ids.iter().map(String::as_str).collect();
-    sql::execute(
-        "INSERT INTO kafka_log.transactions
-             (transactional_id, producer_id, producer_epoch, previous_producer_id, last_producer_epoch,
-              timeout_ms, state, transaction_version, started_at, updated_at, topic_numbers, partitions, group_ids)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         ON CONFLICT (transactional_id) DO UPDATE
-         SET producer_id = excluded.producer_id, producer_epoch = excluded.producer_epoch,
-             previous_producer_id = excluded.previous_producer_id,
-             last_producer_epoch = excluded.last_producer_epoch, timeout_ms = excluded.timeout_ms,
-             state = excluded.state, transaction_version = excluded.transaction_version,
-             started_at = excluded.started_at, updated_at = excluded.updated_at,
-             topic_numbers = excluded.topic_numbers, partitions = excluded.partitions,
-             group_ids = excluded.group_ids",
-        &[
-            param(transaction.transactional_id.as_str()),
-            param(transaction.producer_id),
-            param(transaction.producer_epoch),
-            param(transaction.previous_producer_id),
-            param(transaction.last_producer_epoch),
-            param(transaction.timeout_ms),
-            param(transaction.state.name()),
-            param(transaction.version.number()),
-            param(transaction.started_at),
-            param(transaction.updated_at),
-            param(topic_numbers),
-            param(partitions),
-            param(group_ids),
-        ],
-    );
+fn values(transaction: &Transaction) -> [Value; COLUMNS] {
+    let partitions = || transaction.partitions.iter();
+    [
+        transaction.transactional_id.as_str().into_datum(),
+        transaction.producer_id.into_datum(),
+        transaction.producer_epoch.into_datum(),
+        transaction.previous_producer_id.into_datum(),
+        transaction.last_producer_epoch.into_datum(),
+        transaction.timeout_ms.into_datum(),
+        transaction.state.name().into_datum(),
+        transaction.version.number().into_datum(),
+        transaction.started_at.into_datum(),
+        transaction.updated_at.into_datum(),
+        Some(rows::array(
+            partitions().map(|(topic_number, _)| *topic_number),
+        )),
+        Some(rows::array(partitions().map(|(_, partition)| *partition))),
+        Some(rows::array(
+            transaction.group_ids.iter().map(String::as_str),
+        )),
+    ]
 }
 
 fn delete(transactional_id: &str) {

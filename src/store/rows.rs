@@ -1,0 +1,541 @@
+//! Rows of the extension's tables without plans: found by an index, locked, inserted and
+//! updated as the executor does, with every index kept up. For what each batch of a producer
+//! and each end of a transaction needs; everything else is `sql`'s.
+//!
+//! As there, rows are read with a snapshot taken at that moment, whatever the caller's
+//! isolation level, the caller needs no privilege on the tables, and what is written is seen
+//! by what follows in the same transaction.
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::ptr;
+
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, pg_sys};
+
+use super::sql::Row;
+use super::topic;
+
+/// A table or an index of the extension.
+#[derive(Clone, Copy)]
+pub(super) enum Name {
+    Producers,
+    ProducersOpenTransactions,
+    Transactions,
+    AbortedTransactions,
+}
+
+/// In the order of `Name`.
+const NAMES: [&str; 4] = [
+    "producers",
+    "producers_open_transactions",
+    "transactions",
+    "aborted_transactions",
+];
+
+thread_local! {
+    /// What this session has looked up: trusted once the table is locked, because locking
+    /// processes the messages of whoever has dropped it, or one of its indexes.
+    static OIDS: [Cell<pg_sys::Oid>; NAMES.len()] =
+        const { [const { Cell::new(pg_sys::InvalidOid) }; NAMES.len()] };
+}
+
+impl Name {
+    fn known(self) -> pg_sys::Oid {
+        OIDS.with(|oids| oids[self as usize].get())
+    }
+
+    fn note(self, oid: pg_sys::Oid) {
+        OIDS.with(|oids| oids[self as usize].set(oid));
+    }
+
+    fn oid(self) -> pg_sys::Oid {
+        if self.known() == pg_sys::InvalidOid {
+            self.note(topic::catalog_relation(NAMES[self as usize]));
+        }
+        self.known()
+    }
+}
+
+pub(super) fn init() {
+    // SAFETY: registered once, when the library is loaded; the callback only sets cells.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relcache_changed), pg_sys::Datum::null()) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relcache_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let forget = |oids: &[Cell<pg_sys::Oid>; NAMES.len()]| {
+        for oid in oids {
+            if relation == pg_sys::InvalidOid || relation == oid.get() {
+                oid.set(pg_sys::InvalidOid);
+            }
+        }
+    };
+    // At the exit of the process there may be nothing left to forget.
+    let _ = OIDS.try_with(forget);
+}
+
+/// A value that a column of an index is compared with.
+pub(super) struct Key {
+    strategy: u32,
+    function: u32,
+    value: pg_sys::Datum,
+}
+
+impl Key {
+    pub(super) fn int4(value: i32) -> Self {
+        Self::equal(pg_sys::F_INT4EQ, pg_sys::Datum::from(value))
+    }
+
+    pub(super) fn int8(value: i64) -> Self {
+        Self::equal(pg_sys::F_INT8EQ, pg_sys::Datum::from(value))
+    }
+
+    pub(super) fn int8_at_least(value: i64) -> Self {
+        Self {
+            strategy: pg_sys::BTGreaterEqualStrategyNumber,
+            function: pg_sys::F_INT8GE,
+            value: pg_sys::Datum::from(value),
+        }
+    }
+
+    /// Of a column with the collation "C".
+    pub(super) fn text(value: &str) -> Self {
+        Self::equal(
+            pg_sys::F_TEXTEQ,
+            value.into_datum().unwrap_or(pg_sys::Datum::null()),
+        )
+    }
+
+    fn equal(function: u32, value: pg_sys::Datum) -> Self {
+        Self {
+            strategy: pg_sys::BTEqualStrategyNumber,
+            function,
+            value,
+        }
+    }
+}
+
+/// Which index a scan goes along.
+#[derive(Clone, Copy)]
+pub(super) enum Index {
+    PrimaryKey,
+    Named(Name),
+}
+
+/// Where a row is. Whoever has it locked may update it, in the same call.
+pub(super) struct Place(pg_sys::ItemPointerData);
+
+/// A value of a row; None is null.
+pub(super) type Value = Option<pg_sys::Datum>;
+
+/// An array without nulls.
+pub(super) fn array<T: IntoDatum>(values: impl Iterator<Item = T>) -> pg_sys::Datum {
+    let mut values: Vec<pg_sys::Datum> = values.filter_map(IntoDatum::into_datum).collect();
+    let (mut length, mut by_value, mut align) = (0, false, 0);
+    // SAFETY: the datums are of the type whose properties are asked for.
+    unsafe {
+        pg_sys::get_typlenbyvalalign(
+            T::type_oid(),
+            &raw mut length,
+            &raw mut by_value,
+            &raw mut align,
+        );
+        let array = pg_sys::construct_array(
+            values.as_mut_ptr(),
+            values.len() as i32,
+            T::type_oid(),
+            i32::from(length),
+            by_value,
+            align,
+        );
+        pg_sys::Datum::from(array)
+    }
+}
+
+/// An open table of the extension, with this many columns.
+pub(super) struct Table<const COLUMNS: usize> {
+    relation: pg_sys::Relation,
+    lock: i32,
+    /// The row that was found, or is about to be written.
+    slot: *mut pg_sys::TupleTableSlot,
+    /// Made for the first row that needs new index entries.
+    indexes: Option<Indexes>,
+}
+
+/// What the executor keeps the indexes up with.
+#[derive(Clone, Copy)]
+struct Indexes {
+    estate: *mut pg_sys::EState,
+    table: *mut pg_sys::ResultRelInfo,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    /// For reading. The lock is given back with the table.
+    pub(super) fn read(name: Name) -> Self {
+        Self::open(name, pg_sys::AccessShareLock)
+    }
+
+    /// For locking and writing rows. The lock is kept to the end of the transaction.
+    pub(super) fn write(name: Name) -> Self {
+        Self::open(name, pg_sys::RowExclusiveLock)
+    }
+
+    fn open(name: Name, lock: u32) -> Self {
+        let lock = lock as i32;
+        loop {
+            pgrx::check_for_interrupts!();
+            let oid = name.oid();
+            // SAFETY: what is opened is closed below or by Drop, or by the resource owner on abort.
+            unsafe {
+                let relation = pg_sys::try_table_open(oid, lock);
+                if relation.is_null() {
+                    name.note(pg_sys::InvalidOid);
+                    continue;
+                }
+                if name.known() != oid {
+                    pg_sys::table_close(relation, lock);
+                    continue;
+                }
+                check_columns(relation, name, COLUMNS);
+                return Self {
+                    relation,
+                    lock,
+                    slot: pg_sys::table_slot_create(relation, ptr::null_mut()),
+                    indexes: None,
+                };
+            }
+        }
+    }
+
+    /// Visits the rows whose first columns in the index are as the keys say, in its order.
+    pub(super) fn scan(
+        &self,
+        index: Index,
+        keys: &[Key],
+        mut visit: impl FnMut(&Row) -> ControlFlow<()>,
+    ) {
+        let snapshot = Snapshot::latest();
+        self.scan_at(&snapshot, index, keys, |row| visit(&row));
+    }
+
+    /// The row with this primary key.
+    pub(super) fn find<T>(&self, key: &[Key], read: impl FnOnce(&Row) -> T) -> Option<(Place, T)> {
+        let snapshot = Snapshot::latest();
+        self.find_at(&snapshot, key)
+            .then(|| (self.place(), read(&self.row())))
+    }
+
+    /// The same, locked to the end of the transaction: waits for whoever has it locked or is
+    /// about to write it, and finds what they leave, as SELECT FOR UPDATE does.
+    pub(super) fn lock<T>(&self, key: &[Key], read: impl FnOnce(&Row) -> T) -> Option<(Place, T)> {
+        let snapshot = Snapshot::latest();
+        let locked = self.find_at(&snapshot, key) && self.lock_found(&snapshot);
+        locked.then(|| (self.place(), read(&self.row())))
+    }
+
+    /// Writes a new row. Another one with the same key is an error.
+    pub(super) fn insert(&mut self, values: &[Value; COLUMNS]) {
+        self.fill(values);
+        // SAFETY: the slot has a row of the table's columns.
+        unsafe { pg_sys::simple_table_tuple_insert(self.relation, self.slot) };
+        self.enter_in_indexes(false, false);
+        // SAFETY: ends the command that has written.
+        unsafe { pg_sys::CommandCounterIncrement() };
+    }
+
+    /// Writes the new values of a row.
+    pub(super) fn update(&mut self, mut place: Place, values: &[Value; COLUMNS]) {
+        self.fill(values);
+        let snapshot = Snapshot::latest();
+        let mut entries = Default::default();
+        // SAFETY: as in `insert`; an update that somebody was faster with raises.
+        unsafe {
+            pg_sys::simple_table_tuple_update(
+                self.relation,
+                &raw mut place.0,
+                self.slot,
+                snapshot.0,
+                &raw mut entries,
+            );
+        }
+        let (needed, only_summarizing) = needed_entries(entries);
+        if needed {
+            self.enter_in_indexes(true, only_summarizing);
+        }
+        // SAFETY: ends the command that has written.
+        unsafe { pg_sys::CommandCounterIncrement() };
+    }
+
+    fn find_at(&self, snapshot: &Snapshot, key: &[Key]) -> bool {
+        let mut found = false;
+        self.scan_at(snapshot, Index::PrimaryKey, key, |_| {
+            found = true;
+            ControlFlow::Break(())
+        });
+        found
+    }
+
+    /// Locks the row in the slot, which is its last version then; false where it is gone.
+    fn lock_found(&self, snapshot: &Snapshot) -> bool {
+        // SAFETY: a plain backend global.
+        let one_snapshot = unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32;
+        let mut flags = pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+        if !one_snapshot {
+            flags |= pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+        }
+        let Place(mut tid) = self.place();
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: the slot has a row of the open table, and is of its kind.
+        let result = unsafe {
+            pg_sys::table_tuple_lock(
+                self.relation,
+                &raw mut tid,
+                snapshot.0,
+                self.slot,
+                pg_sys::GetCurrentCommandId(false),
+                pg_sys::LockTupleMode::LockTupleExclusive,
+                pg_sys::LockWaitPolicy::LockWaitBlock,
+                flags as u8,
+                &raw mut failure,
+            )
+        };
+        let moved_on = [pg_sys::TM_Result::TM_Updated, pg_sys::TM_Result::TM_Deleted];
+        if one_snapshot && moved_on.contains(&result) {
+            ereport!(
+                ERROR,
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update"
+            );
+        }
+        match result {
+            pg_sys::TM_Result::TM_Ok => true,
+            pg_sys::TM_Result::TM_Deleted => false,
+            other => error!("unexpected table_tuple_lock status: {other}"),
+        }
+    }
+
+    /// The slot keeps the row at which `visit` breaks.
+    fn scan_at(
+        &self,
+        snapshot: &Snapshot,
+        index: Index,
+        keys: &[Key],
+        mut visit: impl FnMut(Row) -> ControlFlow<()>,
+    ) {
+        let count = keys.len() as i32;
+        let mut scan_keys = scan_keys(keys);
+        // SAFETY: the index is one of the open table's; the keys and the snapshot outlive the
+        // scan. An ERROR leaves the rest to the resource owner.
+        unsafe {
+            let index = pg_sys::index_open(self.index_oid(index), self.lock);
+            let scan = begin_scan(self.relation, index, snapshot.0, count);
+            pg_sys::index_rescan(scan, scan_keys.as_mut_ptr(), count, ptr::null_mut(), 0);
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            while pg_sys::index_getnext_slot(scan, forward, self.slot) {
+                if visit(self.row()).is_break() {
+                    break;
+                }
+                pgrx::check_for_interrupts!();
+            }
+            pg_sys::index_endscan(scan);
+            pg_sys::index_close(index, self.unlock());
+        }
+    }
+
+    fn index_oid(&self, index: Index) -> pg_sys::Oid {
+        match index {
+            Index::Named(name) => name.oid(),
+            // SAFETY: the table is open.
+            #[cfg(not(feature = "pg18"))]
+            Index::PrimaryKey => unsafe { pg_sys::RelationGetPrimaryKeyIndex(self.relation) },
+            // SAFETY: as above.
+            #[cfg(feature = "pg18")]
+            Index::PrimaryKey => unsafe {
+                pg_sys::RelationGetPrimaryKeyIndex(self.relation, false)
+            },
+        }
+    }
+
+    /// The row in the slot, as long as it stays there.
+    fn row(&self) -> Row {
+        // SAFETY: called when the slot has a row, which it keeps pinned.
+        unsafe {
+            let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot, false, ptr::null_mut());
+            Row::new(tuple, (*self.relation).rd_att)
+        }
+    }
+
+    fn place(&self) -> Place {
+        // SAFETY: as above.
+        Place(unsafe { (*self.slot).tts_tid })
+    }
+
+    fn fill(&self, values: &[Value; COLUMNS]) {
+        // SAFETY: the slot was made for a table of so many columns.
+        unsafe {
+            pg_sys::ExecClearTuple(self.slot);
+            for (i, value) in values.iter().enumerate() {
+                *(*self.slot).tts_values.add(i) = value.unwrap_or(pg_sys::Datum::null());
+                *(*self.slot).tts_isnull.add(i) = value.is_none();
+            }
+            pg_sys::ExecStoreVirtualTuple(self.slot);
+        }
+    }
+
+    /// Makes the index entries of the row that was just written.
+    fn enter_in_indexes(&mut self, update: bool, only_summarizing: bool) {
+        let indexes = *self
+            .indexes
+            .get_or_insert_with(|| Indexes::open(self.relation));
+        // SAFETY: the slot has the row with its place.
+        unsafe { indexes.enter(self.slot, update, only_summarizing) };
+    }
+
+    fn unlock(&self) -> i32 {
+        if self.lock == pg_sys::AccessShareLock as i32 {
+            self.lock
+        } else {
+            pg_sys::NoLock as i32
+        }
+    }
+}
+
+impl<const COLUMNS: usize> Drop for Table<COLUMNS> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // an ERROR is on its way: abort closes what is open
+        }
+        // SAFETY: made or opened once, closed once.
+        unsafe {
+            if let Some(Indexes { estate, table }) = self.indexes {
+                pg_sys::ExecCloseIndices(table);
+                pg_sys::FreeExecutorState(estate);
+            }
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            pg_sys::table_close(self.relation, self.unlock());
+        }
+    }
+}
+
+impl Indexes {
+    fn open(relation: pg_sys::Relation) -> Self {
+        // SAFETY: the relation stays open until the indexes are closed; everything is
+        // allocated in the state's own memory.
+        unsafe {
+            let estate = pg_sys::CreateExecutorState();
+            let context = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+            let table = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
+            pg_sys::InitResultRelInfo(table, relation, 0, ptr::null_mut(), 0);
+            pg_sys::ExecOpenIndices(table, false);
+            pg_sys::MemoryContextSwitchTo(context);
+            Self { estate, table }
+        }
+    }
+
+    /// # Safety
+    /// The slot must have a row that is in the table.
+    #[cfg_attr(feature = "pg15", allow(unused_variables))]
+    unsafe fn enter(self, slot: *mut pg_sys::TupleTableSlot, update: bool, only_summarizing: bool) {
+        // SAFETY: the caller's promise; no constraint of the tables is deferred, so that
+        // nothing is left to be checked again.
+        unsafe {
+            pg_sys::ExecInsertIndexTuples(
+                self.table,
+                slot,
+                self.estate,
+                update,
+                false,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                #[cfg(not(feature = "pg15"))]
+                only_summarizing,
+            );
+        }
+    }
+}
+
+/// Whether an update needs index entries, and only those of indexes that summarize.
+#[cfg(feature = "pg15")]
+fn needed_entries(update_indexes: bool) -> (bool, bool) {
+    (update_indexes, false)
+}
+
+#[cfg(not(feature = "pg15"))]
+fn needed_entries(update_indexes: pg_sys::TU_UpdateIndexes::Type) -> (bool, bool) {
+    (
+        update_indexes != pg_sys::TU_UpdateIndexes::TU_None,
+        update_indexes == pg_sys::TU_UpdateIndexes::TU_Summarizing,
+    )
+}
+
+/// The library may be newer than the tables.
+///
+/// # Safety
+/// The relation must be open.
+unsafe fn check_columns(relation: pg_sys::Relation, name: Name, columns: usize) {
+    // SAFETY: the caller's promise.
+    let found = unsafe { (*(*relation).rd_att).natts };
+    if found != columns as i32 {
+        error!(
+            "kafka_log.{} has {found} columns instead of {columns}: run ALTER EXTENSION pg_kafka UPDATE",
+            NAMES[name as usize]
+        );
+    }
+}
+
+fn scan_keys(keys: &[Key]) -> Vec<pg_sys::ScanKeyData> {
+    let scan_key = |(i, key): (usize, &Key)| {
+        let mut scan_key = pg_sys::ScanKeyData::default();
+        // SAFETY: a comparison function of the column's type.
+        unsafe {
+            pg_sys::ScanKeyInit(
+                &raw mut scan_key,
+                i as i16 + 1,
+                key.strategy as u16,
+                pg_sys::Oid::from(key.function),
+                key.value,
+            );
+        }
+        scan_key
+    };
+    keys.iter().enumerate().map(scan_key).collect()
+}
+
+/// # Safety
+/// The snapshot must stay registered until the scan ends.
+unsafe fn begin_scan(
+    relation: pg_sys::Relation,
+    index: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: open relations; the caller keeps the snapshot.
+    #[cfg(not(feature = "pg18"))]
+    unsafe {
+        pg_sys::index_beginscan(relation, index, snapshot, keys, 0)
+    }
+    // SAFETY: as above.
+    #[cfg(feature = "pg18")]
+    unsafe {
+        pg_sys::index_beginscan(relation, index, snapshot, ptr::null_mut(), keys, 0)
+    }
+}
+
+/// A snapshot taken now. Registered, so that large values can be read and replaced.
+struct Snapshot(pg_sys::Snapshot);
+
+impl Snapshot {
+    fn latest() -> Self {
+        // SAFETY: given back by Drop, or by the resource owner on abort.
+        Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: registered once.
+            unsafe { pg_sys::UnregisterSnapshot(self.0) };
+        }
+    }
+}
