@@ -1,26 +1,32 @@
 //! The way down for producers: what arrives while a commit is in flight goes down
 //! together as the next transaction, over a few append sessions.
 //!
-//! A connection is pinned to one session and its requests are queued in the order they
-//! came, so its order is kept. A request is answered only when the statement that
-//! carried it is over without an error: PostgreSQL reports the rows before it commits.
+//! A connection is pinned to one lane, and a lane's requests are appended in the order they
+//! came, so a connection's order is kept. A lane has two sessions: where much is to be
+//! written, one appends while the other still commits. A request is answered only when the
+//! transaction that carried it is committed: PostgreSQL reports the rows before that.
 //! What is queued is bounded by the memory that requests may take at all.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use kafka_core::code;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::db::{Batches, Connector, OwnSession, Produced, Role};
 use crate::error::{DbError, Meaning};
 use crate::wake::Wake;
 
 /// Past this a transaction only grows later, not faster.
-const ROUND_BYTES: usize = 32 << 20;
+const ROUND_BYTES: usize = 8 << 20;
 const ROUND_REQUESTS: usize = 2000;
+/// From here on the next round does not wait for the commit of this one. Of smaller rounds
+/// the commit is most of the time, and what arrives meanwhile had better share the next one.
+const OVERLAP_BYTES: usize = 256 << 10;
+const SESSIONS_PER_LANE: u16 = 2;
 /// A deadlock or a serialization failure is worth this many attempts.
 const ATTEMPTS: u32 = 3;
 
@@ -34,10 +40,15 @@ struct Job {
     _reserved: Arc<OwnedSemaphorePermit>,
 }
 
-#[derive(Clone)]
 pub struct Append {
-    queues: Arc<[mpsc::UnboundedSender<Job>]>,
+    lanes: Vec<mpsc::UnboundedSender<Job>>,
+    /// Pins given so far.
+    pins: AtomicUsize,
 }
+
+/// The lane of a connection, chosen when it first produces.
+#[derive(Default)]
+pub struct Pin(OnceLock<usize>);
 
 /// What a queued request will have come to.
 pub struct Ticket {
@@ -58,26 +69,31 @@ impl Ticket {
 
 impl Append {
     pub fn start(connector: &Arc<Connector>, sessions: u16, wake: &Arc<Wake>) -> Self {
-        let queues = (1..=sessions)
-            .map(|number| {
-                let (sender, receiver) = mpsc::unbounded_channel();
-                let session = OwnSession::new(Arc::clone(connector), Role::Append(number));
-                let worker = Worker {
-                    session,
-                    wake: Arc::clone(wake),
-                };
-                tokio::spawn(worker.run(receiver));
-                sender
-            })
-            .collect();
-        Self { queues }
+        let numbers: Vec<u16> = (1..=sessions).collect();
+        let lanes = numbers.chunks(usize::from(SESSIONS_PER_LANE)).map(|lane| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let queue = Arc::new(Mutex::new(Queue {
+                receiver,
+                next: None,
+            }));
+            for number in lane {
+                let session = OwnSession::new(Arc::clone(connector), Role::Append(*number));
+                let wake = Arc::clone(wake);
+                tokio::spawn(Worker { session, wake }.run(Arc::clone(&queue)));
+            }
+            sender
+        });
+        Self {
+            lanes: lanes.collect(),
+            pins: AtomicUsize::new(0),
+        }
     }
 
-    /// Queues a request. Requests of one `connection` are appended in the order of these
-    /// calls.
+    /// Queues a request. Requests of one connection, which has this `pin`, are appended in
+    /// the order of these calls.
     pub fn enqueue(
         &self,
-        connection: u64,
+        pin: &Pin,
         batches: Vec<Batches>,
         reserved: Arc<OwnedSemaphorePermit>,
     ) -> Ticket {
@@ -89,9 +105,9 @@ impl Append {
             reply,
             _reserved: reserved,
         };
-        let queue = &self.queues[connection as usize % self.queues.len()];
-        // Only fails after the worker ended; the ticket then says so.
-        let _ = queue.send(job);
+        let next = || self.pins.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
+        // Only fails after the workers ended; the ticket then says so.
+        let _ = self.lanes[*pin.0.get_or_init(next)].send(job);
         Ticket {
             reply: receiver,
             count,
@@ -99,25 +115,59 @@ impl Append {
     }
 }
 
+/// A lane's requests. Whoever has it locked is the one that appends.
+struct Queue {
+    receiver: mpsc::UnboundedReceiver<Job>,
+    /// The one that did not fit into the last round.
+    next: Option<Job>,
+}
+
+impl Queue {
+    /// What has queued up, at least one request; none when no more will come.
+    async fn gather(&mut self) -> Vec<Job> {
+        let first = match self.next.take() {
+            Some(job) => Some(job),
+            None => self.receiver.recv().await,
+        };
+        let Some(first) = first else {
+            return Vec::new();
+        };
+        let mut bytes = first.bytes;
+        let mut round = vec![first];
+        while round.len() < ROUND_REQUESTS {
+            let Ok(job) = self.receiver.try_recv() else {
+                break;
+            };
+            if bytes + job.bytes > ROUND_BYTES {
+                self.next = Some(job);
+                break;
+            }
+            bytes += job.bytes;
+            round.push(job);
+        }
+        round
+    }
+}
+
+/// The right to append, held until a round is appended, or committed.
+type Turn<'a> = Option<MutexGuard<'a, Queue>>;
+
 struct Worker {
     session: OwnSession,
     wake: Arc<Wake>,
 }
 
 impl Worker {
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
-        let mut next = None;
+    async fn run(mut self, queue: Arc<Mutex<Queue>>) {
         loop {
-            let first = match next.take() {
-                Some(job) => job,
-                None => match queue.recv().await {
-                    Some(job) => job,
-                    None => return,
-                },
-            };
-            let round = gather(first, &mut queue, &mut next);
+            let mut guard = queue.lock().await;
+            let round = guard.gather().await;
+            if round.is_empty() {
+                return;
+            }
+            let mut turn = Some(guard);
             // The tickets of a round that panicked are answered by their being dropped.
-            if AssertUnwindSafe(self.append(round))
+            if AssertUnwindSafe(self.append(round, &mut turn, true))
                 .catch_unwind()
                 .await
                 .is_err()
@@ -127,17 +177,16 @@ impl Worker {
         }
     }
 
-    async fn append(&mut self, round: Vec<Job>) {
-        if round.is_empty() {
-            return;
-        }
+    /// `overlap`: the next round may begin as soon as this one is appended.
+    async fn append(&mut self, round: Vec<Job>, turn: &mut Turn<'_>, overlap: bool) {
         let alone = round.len() == 1;
-        match self.transaction(&round).await {
+        match self.transaction(&round, turn, overlap).await {
             Ok(produced) => self.answer(round, produced),
-            Err(error) if !alone && worth_separating(&error) => {
+            // Only while nobody may have appended behind them.
+            Err(error) if !alone && turn.is_some() && worth_separating(&error) => {
                 tracing::debug!(%error, requests = round.len(), "appending one by one");
                 for job in round {
-                    Box::pin(self.append(vec![job])).await;
+                    Box::pin(self.append(vec![job], turn, false)).await;
                 }
             }
             Err(error) => {
@@ -156,17 +205,27 @@ impl Worker {
         }
     }
 
-    /// One statement, so one transaction. Returns after its commit.
-    async fn transaction(&mut self, round: &[Job]) -> Result<Vec<Produced>, DbError> {
+    /// One transaction. Returns after its commit; our turn may be over before.
+    async fn transaction(
+        &mut self,
+        round: &[Job],
+        turn: &mut Turn<'_>,
+        overlap: bool,
+    ) -> Result<Vec<Produced>, DbError> {
         let batches: Vec<&Batches> = round.iter().flat_map(|job| &job.batches).collect();
+        let overlap = overlap && round.iter().map(|job| job.bytes).sum::<usize>() >= OVERLAP_BYTES;
         let mut attempt = 1;
         loop {
             let result = match self.session.get().await {
+                Ok(session) if overlap => {
+                    let appended = || drop(turn.take());
+                    session.produce_batches_early(&batches, appended).await
+                }
                 Ok(session) => session.produce_batches(&batches).await,
                 Err(error) => Err(error),
             };
             match result {
-                Err(error) if attempt < ATTEMPTS && error.is_conflict() => {
+                Err(error) if attempt < ATTEMPTS && turn.is_some() && error.is_conflict() => {
                     tokio::time::sleep(Duration::from_millis(5) * attempt).await;
                     attempt += 1;
                 }
@@ -188,26 +247,6 @@ impl Worker {
             let _ = job.reply.send(own);
         }
     }
-}
-
-/// Takes what has queued up behind `first`; the job that no longer fits becomes `next`.
-fn gather(
-    first: Job,
-    queue: &mut mpsc::UnboundedReceiver<Job>,
-    next: &mut Option<Job>,
-) -> Vec<Job> {
-    let mut bytes = first.bytes;
-    let mut round = vec![first];
-    while round.len() < ROUND_REQUESTS {
-        let Ok(job) = queue.try_recv() else { break };
-        if bytes + job.bytes > ROUND_BYTES {
-            *next = Some(job);
-            break;
-        }
-        bytes += job.bytes;
-        round.push(job);
-    }
-    round
 }
 
 /// The statement failed as a whole for a reason that may lie in one request. While the

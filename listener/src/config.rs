@@ -36,8 +36,9 @@ pub struct Config {
     #[arg(long, env = "PG_KAFKA_ADVERTISED", value_name = "HOST:PORT", value_parser = advertised)]
     pub advertised: Option<Advertised>,
 
-    /// Database sessions that append what producers send.
-    #[arg(long, env = "PG_KAFKA_APPEND_SESSIONS", default_value_t = 2, value_name = "N",
+    /// Database sessions that append what producers send. They work in pairs: of much data
+    /// one appends while the other still commits.
+    #[arg(long, env = "PG_KAFKA_APPEND_SESSIONS", default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub append_sessions: u16,
 

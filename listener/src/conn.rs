@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
+use crate::append::Pin;
 use crate::error::Fault;
 use crate::router::{self, Answer, Route};
 use crate::server::Server;
@@ -29,15 +30,16 @@ const WRITE_STALL: Duration = Duration::from_mins(1);
 /// What a handler knows of the connection its request came by.
 pub struct Connection {
     pub server: Arc<Server>,
-    pub id: u64,
+    /// Which of the ways down its records take.
+    pub pin: Pin,
     pub peer: SocketAddr,
     pub local: SocketAddr,
     /// The peer has closed: nobody reads what is still waited for.
     pub gone: Signal,
 }
 
-pub async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, id: u64) {
-    let result = AssertUnwindSafe(converse(server, stream, peer, id))
+pub async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr) {
+    let result = AssertUnwindSafe(converse(server, stream, peer))
         .catch_unwind()
         .await
         .unwrap_or(Err(Fault::Panicked));
@@ -48,12 +50,7 @@ pub async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, id:
     }
 }
 
-async fn converse(
-    server: Arc<Server>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    id: u64,
-) -> Result<(), Fault> {
+async fn converse(server: Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Result<(), Fault> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     let (read, write) = stream.into_split();
@@ -67,7 +64,7 @@ async fn converse(
     tracing::debug!(%peer, "connection opened");
     let connection = Arc::new(Connection {
         server,
-        id,
+        pin: Pin::default(),
         peer,
         local,
         gone,

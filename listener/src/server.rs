@@ -145,7 +145,6 @@ impl Server {
     /// Serves until `shutdown`, then answers what is in flight.
     pub async fn accept(self: Arc<Self>, listener: TcpListener) {
         let mut connections = JoinSet::new();
-        let mut next_id = 0_u64;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -158,8 +157,7 @@ impl Server {
                     tracing::warn!(%peer, limit = self.config.max_connections, "too many connections");
                 }
                 Ok((stream, peer)) => {
-                    next_id += 1;
-                    connections.spawn(conn::serve(Arc::clone(&self), stream, peer, next_id));
+                    connections.spawn(conn::serve(Arc::clone(&self), stream, peer));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");

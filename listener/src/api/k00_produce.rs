@@ -114,7 +114,7 @@ fn begin(connection: &Connection, request: &Request) -> Result<Pending, Fault> {
     }
     let append = &connection.server.append;
     let ticket = (!batches.is_empty())
-        .then(|| append.enqueue(connection.id, batches, Arc::clone(&request.reserved)));
+        .then(|| append.enqueue(&connection.pin, batches, Arc::clone(&request.reserved)));
     Ok(Pending {
         body,
         refused,

@@ -296,31 +296,22 @@ impl Session {
     }
 
     pub async fn produce_batches(&self, batches: &[&Batches]) -> Result<Vec<Produced>, DbError> {
-        let arrays = TopicArrays::new(batches.iter().map(|batches| &batches.topic));
-        let partitions: Vec<i32> = batches.iter().map(|batches| batches.partition).collect();
-        let records: Vec<&[u8]> = batches.iter().map(|batches| &batches.records[..]).collect();
-        // Each request's acks were judged before requests were joined.
-        let acks = -1_i16;
-        let (transactional_ids, versions) = transaction_arrays(batches).unzip();
-        let params: [&(dyn ToSql + Sync); 7] = [
-            &arrays.names,
-            &partitions,
-            &records,
-            &arrays.ids,
-            &acks,
-            &transactional_ids,
-            &versions,
-        ];
-        let rows = self.query(Query::ProduceBatches, &params).await?;
-        by_index(&rows, batches.len(), |row| {
-            Ok(Produced {
-                error_code: column(row, 1)?,
-                error_message: column(row, 2)?,
-                base_offset: column::<Option<i64>>(row, 3)?.unwrap_or(-1),
-                log_append_time: column::<Option<i64>>(row, 4)?.unwrap_or(-1),
-                log_start_offset: column::<Option<i64>>(row, 5)?.unwrap_or(-1),
-            })
-        })
+        let call = ProduceCall::new(batches);
+        let rows = self.query(Query::ProduceBatches, &call.params()).await?;
+        produced(&rows, batches.len())
+    }
+
+    /// `appended` is called when the batches are appended and not yet committed.
+    pub async fn produce_batches_early(
+        &self,
+        batches: &[&Batches],
+        appended: impl FnOnce(),
+    ) -> Result<Vec<Produced>, DbError> {
+        let call = ProduceCall::new(batches);
+        let rows = self
+            .query_early(Query::ProduceBatches, &call.params(), appended)
+            .await?;
+        produced(&rows, batches.len())
     }
 
     pub async fn fetch_batches(&self, call: &FetchCall<'_>) -> Result<Vec<Fetched>, DbError> {
@@ -390,6 +381,55 @@ impl Session {
         let rows = self.query(Query::InterruptWait, &[&waiter]).await?;
         column(only_row(&rows)?, 0)
     }
+}
+
+/// The arguments of `kafka.produce_batches`.
+struct ProduceCall<'a> {
+    topics: TopicArrays<'a>,
+    partitions: Vec<i32>,
+    records: Vec<&'a [u8]>,
+    /// Each request's acks were judged before requests were joined.
+    acks: i16,
+    transactional_ids: Option<Vec<Option<&'a str>>>,
+    versions: Option<Vec<i16>>,
+}
+
+impl<'a> ProduceCall<'a> {
+    fn new(batches: &[&'a Batches]) -> Self {
+        let (transactional_ids, versions) = transaction_arrays(batches).unzip();
+        Self {
+            topics: TopicArrays::new(batches.iter().map(|batches| &batches.topic)),
+            partitions: batches.iter().map(|batches| batches.partition).collect(),
+            records: batches.iter().map(|batches| &batches.records[..]).collect(),
+            acks: -1,
+            transactional_ids,
+            versions,
+        }
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 7] {
+        [
+            &self.topics.names,
+            &self.partitions,
+            &self.records,
+            &self.topics.ids,
+            &self.acks,
+            &self.transactional_ids,
+            &self.versions,
+        ]
+    }
+}
+
+fn produced(rows: &[Row], count: usize) -> Result<Vec<Produced>, DbError> {
+    by_index(rows, count, |row| {
+        Ok(Produced {
+            error_code: column(row, 1)?,
+            error_message: column(row, 2)?,
+            base_offset: column::<Option<i64>>(row, 3)?.unwrap_or(-1),
+            log_append_time: column::<Option<i64>>(row, 4)?.unwrap_or(-1),
+            log_start_offset: column::<Option<i64>>(row, 5)?.unwrap_or(-1),
+        })
+    })
 }
 
 /// Transactional ids and versions, or nothing where no batch is part of a transaction.

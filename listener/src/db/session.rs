@@ -212,11 +212,53 @@ impl Session {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DbError> {
         let run = async {
-            let statement = self.statements[query as usize]
-                .get_or_try_init(|| self.client.prepare(query.sql()))
-                .await?;
+            let statement = self.statement(query).await?;
             self.client.query(statement, params).await
         };
+        self.finish(run).await
+    }
+
+    /// The same, and calls `early` when the rows have come, before the commit: from then on
+    /// other sessions' statements come after this one.
+    pub async fn query_early(
+        &self,
+        query: Query,
+        params: &[&(dyn ToSql + Sync)],
+        early: impl FnOnce(),
+    ) -> Result<Vec<Row>, DbError> {
+        let run = async {
+            let statement = self.statement(query).await?;
+            let rows = async {
+                let rows = self.client.query(statement, params).await;
+                if rows.is_ok() {
+                    early();
+                }
+                rows
+            };
+            // All are sent at once, in this order; COMMIT ends a failed transaction, too.
+            let (begin, rows, commit) = tokio::join!(
+                self.client.batch_execute("BEGIN"),
+                rows,
+                self.client.batch_execute("COMMIT")
+            );
+            begin?;
+            let rows = rows?;
+            commit?;
+            Ok(rows)
+        };
+        self.finish(run).await
+    }
+
+    async fn statement(&self, query: Query) -> Result<&Statement, tokio_postgres::Error> {
+        self.statements[query as usize]
+            .get_or_try_init(|| self.client.prepare(query.sql()))
+            .await
+    }
+
+    async fn finish(
+        &self,
+        run: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
+    ) -> Result<Vec<Row>, DbError> {
         let result = match tokio::time::timeout(SILENCE, run).await {
             Ok(result) => result.map_err(DbError::from),
             Err(_) => Err(DbError::Lost {
