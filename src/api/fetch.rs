@@ -10,7 +10,6 @@ use pgrx::prelude::*;
 use super::produce_batches::MAX_INFLATED_BYTES;
 use super::visible::Visible;
 use crate::raise::ok;
-use crate::store::header::Headers;
 use crate::store::log::{self, LockMode, Watermarks};
 use crate::store::record_rows::RecordRows;
 use crate::store::stable;
@@ -45,53 +44,6 @@ impl Isolation {
     }
 }
 
-/// A record as a row, in Rust's memory: rows are handed out one call at a time, and
-/// PostgreSQL frees what a call allocated.
-pub(super) struct RecordRow {
-    pub(super) offset: i64,
-    pub(super) timestamp: Option<TimestampWithTimeZone>,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Headers,
-}
-
-impl From<Record<'_>> for RecordRow {
-    fn from(record: Record<'_>) -> Self {
-        Self {
-            offset: record.offset,
-            timestamp: timestamp(record.timestamp),
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: Headers(
-                record
-                    .headers
-                    .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
-                    .collect(),
-            ),
-        }
-    }
-}
-
-impl RecordRow {
-    /// Bytes of memory that the row takes, roughly.
-    fn memory(&self) -> usize {
-        let headers = self
-            .headers
-            .0
-            .iter()
-            .map(|(key, value)| 64 + key.len() + value.as_ref().map_or(0, Vec::len));
-        128 + self.payload() + headers.sum::<usize>()
-    }
-
-    /// Bytes of key and value.
-    pub(super) fn payload(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
-    }
-}
-
-/// The most memory that rows of one call take, whatever the call asks for.
-const MAX_ROWS_BYTES: usize = 256 * 1024 * 1024;
-
 /// How much one call returns at most.
 pub(super) struct Budget {
     pub(super) records: usize,
@@ -108,98 +60,96 @@ fn fetch(
     max_bytes: i32,
     max_wait_ms: i32,
     isolation: &str,
-) -> TableIterator<
-    'static,
-    (
-        name!(offset, i64),
-        name!(timestamp, Option<TimestampWithTimeZone>),
-        name!(key, Option<Vec<u8>>),
-        name!(value, Option<Vec<u8>>),
-        name!(headers, Headers),
-    ),
-> {
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
     let isolation = ok(Isolation::parse(isolation));
     let wanted = TopicRef::Name(topic.to_owned());
     let budget = Budget {
         records: max_records.max(0) as usize,
         bytes: max_bytes.max(0) as usize,
     };
+    let mut rows = RecordRows::new(fcinfo);
     let first = ok(topic::find(&wanted));
-    let rows = wake::wait(
+    wake::wait(
         std::iter::once(Slot::partition(first.number, partition)),
         wait_duration(max_wait_ms),
         None,
         || {
-            let rows = ok(fetch_now(&wanted, partition, offset, &budget, isolation)).rows;
-            (!rows.is_empty()).then_some(rows)
+            let found = ok(fetch_now(
+                &wanted,
+                partition,
+                offset,
+                &budget,
+                isolation,
+                |record| rows.put([], timestamp(record.timestamp), record),
+            ));
+            (found.records > 0).then_some(())
         },
     );
-    let rows = rows.unwrap_or_default();
-    TableIterator::new(
-        rows.into_iter()
-            .map(|r| (r.offset, r.timestamp, r.key, r.value, r.headers)),
-    )
 }
 
 /// What was found from an offset on.
 pub(super) struct Found {
-    pub(super) rows: Vec<RecordRow>,
+    pub(super) records: usize,
+    /// Of keys and values.
+    pub(super) bytes: usize,
     /// Where to go on: behind the records, and behind what there is to pass over.
     pub(super) next_offset: i64,
 }
 
+/// Gives the records from `offset` on to `take`, within the budget.
 pub(super) fn fetch_now(
     wanted: &TopicRef,
     partition: i32,
     offset: i64,
     budget: &Budget,
     isolation: Isolation,
+    mut take: impl FnMut(Record<'_>),
 ) -> Result<Found, KafkaError> {
     let (topic, log) = topic::open(wanted, LockMode::Read)?;
     topic.check_partition(partition)?;
     let watermarks = log::watermarks(&topic, &log, partition);
     check_offset(&topic, partition, offset, &watermarks)?;
     let mut visible = Visible::new(&topic, partition, &watermarks, isolation);
-    let mut rows: Vec<RecordRow> = Vec::new();
-    let (mut bytes, mut memory, mut stopped, mut fault) = (0, 0, false, None);
+    let mut found = Found {
+        records: 0,
+        bytes: 0,
+        next_offset: offset,
+    };
+    let (mut stopped, mut fault) = (false, None);
     log::for_each_batch(&log, partition, offset, visible.end, |row| {
         let read = super::read_batch(&topic.name, partition, row, |data| {
             each_record(data, &mut visible, |record| {
                 if record.offset < offset {
                     return ControlFlow::Continue(());
                 }
-                let record = RecordRow::from(record);
-                bytes += record.payload();
-                memory += record.memory();
-                let full =
-                    rows.len() >= budget.records || bytes > budget.bytes || memory > MAX_ROWS_BYTES;
+                let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                let full = found.records >= budget.records || found.bytes + size > budget.bytes;
                 // The first record is returned however large it is, so that a reader gets on.
-                if full && !(rows.is_empty() && budget.records > 0) {
+                if full && !(found.records == 0 && budget.records > 0) {
                     stopped = true;
                     return ControlFlow::Break(());
                 }
-                rows.push(record);
+                found.records += 1;
+                found.bytes += size;
+                found.next_offset = record.offset + 1;
+                take(record);
                 ControlFlow::Continue(())
             })
         });
-        match read {
-            Ok(flow) => flow,
-            Err(error) => {
-                stopped = true;
-                fault = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        read.unwrap_or_else(|error| {
+            stopped = true;
+            fault = Some(error);
+            ControlFlow::Break(())
+        })
     });
-    let next_offset = if stopped {
-        rows.last().map_or(offset, |last| last.offset + 1)
-    } else {
-        visible.end.max(offset)
-    };
+    if !stopped {
+        found.next_offset = visible.end.max(offset);
+    }
     // A damaged batch is an error for whoever asks for it, not for those who read up to it.
     match fault {
-        Some(error) if rows.is_empty() => Err(error),
-        _ => Ok(Found { rows, next_offset }),
+        Some(error) if found.records == 0 => Err(error),
+        _ => Ok(found),
     }
 }
 
@@ -275,12 +225,13 @@ fn read_all(
         .collect();
     for (mut visible, from) in visible {
         let (partition, end) = (visible.partition, visible.end);
+        let number = pg_sys::Datum::from(partition);
         let mut fault = Ok(());
         log::for_each_batch(&log, partition, from, end, |row| {
             let read = super::read_batch(&topic.name, partition, row, |data| {
                 each_record(data, &mut visible, |record| {
                     if record.offset >= from {
-                        rows.put(Some(partition), timestamp(record.timestamp), record);
+                        rows.put([number], timestamp(record.timestamp), record);
                     }
                     ControlFlow::Continue(())
                 })

@@ -12,16 +12,15 @@ mod member;
 use std::time::{Duration, Instant};
 
 use kafka_core::error::KafkaError;
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use super::fetch::{Budget, Found as Fetched, Isolation, RecordRow, fetch_now};
+use super::fetch::{Budget, Found, Isolation, fetch_now, timestamp};
 use super::group::check_group_id;
 use crate::raise::ok;
-use crate::store::header::Headers;
 use crate::store::log::{self, LockMode};
 use crate::store::offset::{self, NewOffset};
 use crate::store::polled::{self, Claim};
+use crate::store::record_rows::RecordRows;
 use crate::store::stable;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::wake::{self, Slot};
@@ -38,18 +37,8 @@ fn poll(
     auto_offset_reset: Option<&str>,
     group_instance_id: Option<&str>,
     session_timeout_ms: Option<i32>,
-) -> TableIterator<
-    'static,
-    (
-        name!(topic, String),
-        name!(partition, i32),
-        name!(offset, i64),
-        name!(timestamp, Option<TimestampWithTimeZone>),
-        name!(key, Option<Vec<u8>>),
-        name!(value, Option<Vec<u8>>),
-        name!(headers, Headers),
-    ),
-> {
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
     server::require_writable(c"kafka.poll()");
     let mut topics = ok(super::elements("topics", topics));
     topics.sort();
@@ -67,18 +56,8 @@ fn poll(
             bytes: max_bytes.unwrap_or(50 << 20).max(0) as usize,
         },
     };
-    let records = ok(poller.poll(wait_duration(max_wait_ms.unwrap_or(0))));
-    TableIterator::new(records.into_iter().map(|(topic, partition, r)| {
-        (
-            topic,
-            partition,
-            r.offset,
-            r.timestamp,
-            r.key,
-            r.value,
-            r.headers,
-        )
-    }))
+    let mut rows = RecordRows::new(fcinfo);
+    ok(poller.poll(wait_duration(max_wait_ms.unwrap_or(0)), &mut rows));
 }
 
 /// Where a partition begins of which the group has no offset, or one that is gone.
@@ -127,10 +106,8 @@ enum Look {
     Due,
 }
 
-type Found = Vec<(String, i32, RecordRow)>;
-
 impl Poller {
-    fn poll(&self, max_wait: Duration) -> Result<Found, KafkaError> {
+    fn poll(&self, max_wait: Duration, rows: &mut RecordRows) -> Result<(), KafkaError> {
         check_group_id(&self.group_id)?;
         let deadline = Instant::now() + max_wait;
         let mut stepped = false;
@@ -138,30 +115,29 @@ impl Poller {
             let look = self.look(stepped);
             if let Look::Due = look {
                 if !self.step()? {
-                    return Ok(Vec::new());
+                    return Ok(());
                 }
                 stepped = true;
                 continue;
             }
-            if let Look::Assigned(standing) = &look {
-                let found = self.take(standing)?;
-                if !found.is_empty() {
-                    return Ok(found);
-                }
+            if let Look::Assigned(standing) = &look
+                && self.take(standing, rows)?
+            {
+                return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             // What a step has written nobody else sees while this transaction goes on.
             if left.is_zero() || stepped {
-                return Ok(Vec::new());
+                return Ok(());
             }
             self.wait(&look, left);
         }
     }
 
     /// Takes the next records of the first partitions that have some, and advances the
-    /// group's offsets behind them.
-    fn take(&self, standing: &Standing) -> Result<Found, KafkaError> {
-        let mut found: Found = Vec::new();
+    /// group's offsets behind them. Says whether there were records.
+    fn take(&self, standing: &Standing, rows: &mut RecordRows) -> Result<bool, KafkaError> {
+        let mut records = 0;
         let mut taken = Vec::new();
         let mut left = Budget { ..self.budget };
         let count = standing.assigned.len().max(1);
@@ -183,30 +159,24 @@ impl Poller {
             let Some(claim) = Claim::try_take(&self.group_id, &topic, *partition) else {
                 continue;
             };
-            let Some(found_here) = self.take_of(&topic, *partition, &left)? else {
+            let Some(found) = self.take_of(&topic, *partition, &left, rows)? else {
                 claim.release();
                 continue;
             };
-            let records = found_here.rows;
             offset::commit(
                 &self.group_id,
                 &mut vec![NewOffset {
                     topic: &topic,
                     partition: *partition,
-                    offset: found_here.next_offset,
+                    offset: found.next_offset,
                     leader_epoch: Some(server::leader_epoch()),
                     metadata: "",
                 }],
             );
             taken.push((*topic.id.as_bytes(), *partition));
-            left.records -= records.len().min(left.records);
-            let bytes: usize = records.iter().map(RecordRow::payload).sum();
-            left.bytes = left.bytes.saturating_sub(bytes);
-            found.extend(
-                records
-                    .into_iter()
-                    .map(|r| (topic.name.clone(), *partition, r)),
-            );
+            records += found.records;
+            left.records -= found.records.min(left.records);
+            left.bytes = left.bytes.saturating_sub(found.bytes);
         }
         polled::note(
             &self.group_id,
@@ -214,7 +184,7 @@ impl Poller {
             standing.generation_id,
             taken,
         );
-        Ok(found)
+        Ok(records > 0)
     }
 
     /// None where the group's offset stays where it is. What there is only to pass over, such
@@ -224,7 +194,8 @@ impl Poller {
         topic: &Topic,
         partition: i32,
         budget: &Budget,
-    ) -> Result<Option<Fetched>, KafkaError> {
+        rows: &mut RecordRows,
+    ) -> Result<Option<Found>, KafkaError> {
         let wanted = TopicRef::Name(topic.name.clone());
         let (start, stable, end) = {
             let (topic, log) = topic::open(&wanted, LockMode::Read)?;
@@ -239,7 +210,12 @@ impl Poller {
             (_, Reset::Earliest) => start,
             (_, Reset::Latest) => stable,
         };
-        let found = fetch_now(&wanted, partition, from, budget, Isolation::ReadCommitted)?;
+        let name = topic.name.as_str().into_datum();
+        let leading = [name.unwrap_or(pg_sys::Datum::null()), partition.into()];
+        let isolation = Isolation::ReadCommitted;
+        let found = fetch_now(&wanted, partition, from, budget, isolation, |record| {
+            rows.put(leading, timestamp(record.timestamp), record);
+        })?;
         Ok(Some(found).filter(|found| found.next_offset > from))
     }
 

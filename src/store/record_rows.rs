@@ -7,8 +7,10 @@ use pgrx::{IntoDatum, pg_sys};
 use super::header::HeaderArrays;
 use super::varlena::Bytea;
 
-/// Partition (where the function tells it), offset, timestamp, key, value, headers.
-const COLUMNS: usize = 6;
+/// Offset, timestamp, key, value, headers: the last columns of each such function.
+const RECORD_COLUMNS: usize = 5;
+/// Before them at most: topic, partition.
+const COLUMNS: usize = 2 + RECORD_COLUMNS;
 
 /// The result of the function that is being called.
 pub(crate) struct RecordRows {
@@ -20,8 +22,7 @@ pub(crate) struct RecordRows {
 }
 
 impl RecordRows {
-    /// The function must be declared with these columns; its call is `fcinfo`, as PostgreSQL
-    /// made it.
+    /// `fcinfo` is the call as PostgreSQL made it.
     #[allow(clippy::cast_ptr_alignment)]
     pub(crate) fn new(fcinfo: pg_sys::FunctionCallInfo) -> Self {
         // SAFETY: PostgreSQL's call of a set-returning function, which has a ReturnSetInfo;
@@ -40,31 +41,37 @@ impl RecordRows {
         }
     }
 
-    pub(crate) fn put(
+    /// `leading` are the columns that the function has before a record's.
+    pub(crate) fn put<const N: usize>(
         &mut self,
-        partition: Option<i32>,
+        leading: [pg_sys::Datum; N],
         timestamp: Option<TimestampWithTimeZone>,
         record: Record<'_>,
     ) {
         pgrx::check_for_interrupts!();
-        let columns: [Option<pg_sys::Datum>; COLUMNS] = [
-            partition.map(pg_sys::Datum::from),
+        let columns: [Option<pg_sys::Datum>; RECORD_COLUMNS] = [
             Some(pg_sys::Datum::from(record.offset)),
             timestamp.and_then(IntoDatum::into_datum),
             record.key.map(|key| self.key.datum_of(key)),
             record.value.map(|value| self.value.datum_of(value)),
             Some(self.headers.datum(record.headers)),
         ];
-        let first = usize::from(partition.is_none());
-        let mut nulls = columns.map(|column| column.is_none());
-        let mut values = columns.map(|column| column.unwrap_or(pg_sys::Datum::null()));
-        // SAFETY: as many values as the descriptor has columns, of their types; they are copied.
+        let mut values = [pg_sys::Datum::null(); COLUMNS];
+        let mut nulls = [false; COLUMNS];
+        values[..N].copy_from_slice(&leading);
+        for (i, column) in (N..).zip(columns) {
+            values[i] = column.unwrap_or(pg_sys::Datum::null());
+            nulls[i] = column.is_none();
+        }
+        // SAFETY: the descriptor is that of the function's declaration, which has these
+        // columns; they are copied.
         unsafe {
+            assert_eq!((*self.desc).natts as usize, N + RECORD_COLUMNS, "columns");
             pg_sys::tuplestore_putvalues(
                 self.store,
                 self.desc,
-                values[first..].as_mut_ptr(),
-                nulls[first..].as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
             );
         }
         self.headers.free();
