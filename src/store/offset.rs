@@ -1,11 +1,14 @@
 //! Committed offsets: one row per group, topic and partition. Those of open transactions wait
 //! in a table of their own.
-
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
+use pgrx::IntoDatum;
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::sql::{self, Param, param};
+use super::rows::{Index, Key, Name, Table};
+use super::server;
+use super::sql::{self, Row, param};
 use super::topic::Topic;
 
 /// An offset on its way into the table.
@@ -29,86 +32,173 @@ pub(crate) struct Committed {
     pub(crate) committed_at: TimestampWithTimeZone,
 }
 
+/// What is stored of an offset besides whose it is.
+struct Entry {
+    topic_number: i32,
+    partition: i32,
+    offset: i64,
+    leader_epoch: Option<i32>,
+    metadata: String,
+}
+
+/// Of `kafka_log.consumer_offsets` and of `kafka_log.transaction_offsets`.
+const COLUMNS: usize = 7;
+type Rows = Table<COLUMNS>;
+
 /// Writes a group's offsets in the order of their keys, so that two commits cannot wait for
 /// each other.
 pub(crate) fn commit(group_id: &str, offsets: &mut Vec<NewOffset<'_>>) {
-    let arrays = arrays(offsets);
-    sql::execute(
-        "INSERT INTO kafka_log.consumer_offsets AS o
-             (group_id, topic_number, partition, committed_offset, leader_epoch, metadata)
-         SELECT $1, n.topic_number, n.partition, n.committed_offset, n.leader_epoch, n.metadata
-         FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
-                         pg_catalog.unnest($5), pg_catalog.unnest($6))
-              AS n (topic_number, partition, committed_offset, leader_epoch, metadata)
-         ON CONFLICT (group_id, topic_number, partition) DO UPDATE
-         SET committed_offset = excluded.committed_offset, leader_epoch = excluded.leader_epoch,
-             metadata = excluded.metadata, committed_at = pg_catalog.now()",
-        &[&[param(group_id)], &arrays[..]].concat(),
-    );
+    write(group_id, &entries(offsets));
 }
 
-/// Topic numbers, partitions, offsets, leader epochs and metadata, in the order of the keys.
-fn arrays(offsets: &mut Vec<NewOffset<'_>>) -> [Param; 5] {
+/// In the order of the keys.
+fn entries(offsets: &mut Vec<NewOffset<'_>>) -> Vec<Entry> {
     offsets.sort_by_key(|new| (new.topic.number, new.partition));
     // The last one of several for one partition holds, as if they had come one by one.
     offsets.reverse();
     offsets.dedup_by_key(|new| (new.topic.number, new.partition));
     offsets.reverse();
-    let topics: Vec<i32> = offsets.iter().map(|new| new.topic.number).collect();
-    let partitions: Vec<i32> = offsets.iter().map(|new| new.partition).collect();
-    let numbers: Vec<i64> = offsets.iter().map(|new| new.offset).collect();
-    let epochs: Vec<Option<i32>> = offsets.iter().map(|new| new.leader_epoch).collect();
-    let metadata: Vec<&str> = offsets.iter().map(|new| new.metadata).collect();
-    [
-        param(topics),
-        param(partitions),
-        param(numbers),
-        param(epochs),
-        param(metadata),
-    ]
+    let entry = |new: &NewOffset<'_>| Entry {
+        topic_number: new.topic.number,
+        partition: new.partition,
+        offset: new.offset,
+        leader_epoch: new.leader_epoch,
+        metadata: new.metadata.to_owned(),
+    };
+    offsets.iter().map(entry).collect()
 }
 
-/// Writes offsets that hold when the producer's transaction commits.
+fn write(group_id: &str, entries: &[Entry]) {
+    let mut rows = Rows::write(Name::ConsumerOffsets);
+    let now = server::transaction_timestamp();
+    for entry in entries {
+        let key = [
+            Key::text(group_id),
+            Key::int4(entry.topic_number),
+            Key::int4(entry.partition),
+        ];
+        let Some((place, ())) = rows.lock(&key, |_| ()) else {
+            write_first(group_id, entry);
+            continue;
+        };
+        rows.update(
+            place,
+            &[
+                group_id.into_datum(),
+                entry.topic_number.into_datum(),
+                entry.partition.into_datum(),
+                entry.offset.into_datum(),
+                entry.leader_epoch.into_datum(),
+                entry.metadata.as_str().into_datum(),
+                now.into_datum(),
+            ],
+        );
+    }
+}
+
+/// The group's first offset of a partition. Somebody else may be about to commit one, too.
+fn write_first(group_id: &str, entry: &Entry) {
+    sql::execute(
+        "INSERT INTO kafka_log.consumer_offsets AS o
+             (group_id, topic_number, partition, committed_offset, leader_epoch, metadata)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (group_id, topic_number, partition) DO UPDATE
+         SET committed_offset = excluded.committed_offset, leader_epoch = excluded.leader_epoch,
+             metadata = excluded.metadata, committed_at = pg_catalog.now()",
+        &[
+            param(group_id),
+            param(entry.topic_number),
+            param(entry.partition),
+            param(entry.offset),
+            param(entry.leader_epoch),
+            param(entry.metadata.as_str()),
+        ],
+    );
+}
+
+/// Writes offsets that hold when the producer's transaction commits. Nobody else makes such
+/// rows while this transaction has the lock of the transactional id.
 pub(crate) fn commit_in_transaction(
     group_id: &str,
     producer_id: i64,
     offsets: &mut Vec<NewOffset<'_>>,
 ) {
-    let arrays = arrays(offsets);
-    sql::execute(
-        "INSERT INTO kafka_log.transaction_offsets AS o
-             (group_id, producer_id, topic_number, partition, committed_offset, leader_epoch, metadata)
-         SELECT $1, $7, n.topic_number, n.partition, n.committed_offset, n.leader_epoch, n.metadata
-         FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
-                         pg_catalog.unnest($5), pg_catalog.unnest($6))
-              AS n (topic_number, partition, committed_offset, leader_epoch, metadata)
-         ON CONFLICT (group_id, topic_number, partition, producer_id) DO UPDATE
-         SET committed_offset = excluded.committed_offset, leader_epoch = excluded.leader_epoch,
-             metadata = excluded.metadata",
-        &[&[param(group_id)], &arrays[..], &[param(producer_id)]].concat(),
-    );
+    let mut rows = Rows::write(Name::TransactionOffsets);
+    for entry in entries(offsets) {
+        let values = [
+            group_id.into_datum(),
+            entry.topic_number.into_datum(),
+            entry.partition.into_datum(),
+            producer_id.into_datum(),
+            entry.offset.into_datum(),
+            entry.leader_epoch.into_datum(),
+            entry.metadata.as_str().into_datum(),
+        ];
+        let key = waiting_key(group_id, entry.topic_number, entry.partition, producer_id);
+        match rows.lock(&key, |_| ()) {
+            Some((place, ())) => rows.update(place, &values),
+            None => rows.insert(&values),
+        }
+    }
 }
 
-/// Lets the offsets of a producer's transaction hold, or forgets them.
-pub(super) fn end_transaction(producer_id: i64, group_ids: &[&str], committed: bool) {
-    let params = [param(producer_id), param(group_ids.to_vec())];
-    let text = if committed {
-        "WITH ended AS (
-             DELETE FROM kafka_log.transaction_offsets
-             WHERE producer_id OPERATOR(pg_catalog.=) $1 AND group_id OPERATOR(pg_catalog.=) ANY ($2)
-             RETURNING group_id, topic_number, partition, committed_offset, leader_epoch, metadata)
-         INSERT INTO kafka_log.consumer_offsets AS o
-             (group_id, topic_number, partition, committed_offset, leader_epoch, metadata)
-         SELECT group_id, topic_number, partition, committed_offset, leader_epoch, metadata
-         FROM ended ORDER BY group_id, topic_number, partition
-         ON CONFLICT (group_id, topic_number, partition) DO UPDATE
-         SET committed_offset = excluded.committed_offset, leader_epoch = excluded.leader_epoch,
-             metadata = excluded.metadata, committed_at = pg_catalog.now()"
-    } else {
-        "DELETE FROM kafka_log.transaction_offsets
-         WHERE producer_id OPERATOR(pg_catalog.=) $1 AND group_id OPERATOR(pg_catalog.=) ANY ($2)"
-    };
-    sql::execute(text, &params);
+fn waiting_key(group_id: &str, topic_number: i32, partition: i32, producer_id: i64) -> [Key; 4] {
+    [
+        Key::text(group_id),
+        Key::int4(topic_number),
+        Key::int4(partition),
+        Key::int8(producer_id),
+    ]
+}
+
+/// Lets the offsets of a producer's transaction hold, or forgets them. The groups are in
+/// their order.
+pub(super) fn end_transaction<'a>(
+    producer_id: i64,
+    group_ids: impl Iterator<Item = &'a str>,
+    committed: bool,
+) {
+    let ended: Vec<(&str, Vec<Entry>)> = group_ids
+        .map(|group_id| (group_id, take_waiting(group_id, producer_id)))
+        .collect();
+    if committed {
+        for (group_id, entries) in ended {
+            write(group_id, &entries);
+        }
+    }
+}
+
+/// Deletes what waits for the end of the producer's transaction and returns it, in the
+/// order of the keys.
+fn take_waiting(group_id: &str, producer_id: i64) -> Vec<Entry> {
+    let mut rows = Rows::write(Name::TransactionOffsets);
+    let mut keys = Vec::new();
+    rows.scan(Index::PrimaryKey, &[Key::text(group_id)], |row| {
+        if row.required::<i64>(4) == producer_id {
+            keys.push((row.required(2), row.required(3)));
+        }
+        ControlFlow::Continue(())
+    });
+    let mut taken = Vec::with_capacity(keys.len());
+    for (topic_number, partition) in keys {
+        let key = waiting_key(group_id, topic_number, partition, producer_id);
+        // None where the topic or the group was just deleted.
+        if let Some((place, entry)) = rows.lock(&key, from_waiting) {
+            rows.delete(place);
+            taken.push(entry);
+        }
+    }
+    taken
+}
+
+fn from_waiting(row: &Row) -> Entry {
+    Entry {
+        topic_number: row.required(2),
+        partition: row.required(3),
+        offset: row.required(5),
+        leader_epoch: row.get(6),
+        metadata: row.required(7),
+    }
 }
 
 /// Topic and partition of the offsets that open transactions are about to commit.

@@ -1,5 +1,5 @@
-//! Rows of the extension's tables without plans: found by an index, locked, inserted and
-//! updated as the executor does, with every index kept up. For what each batch of a producer
+//! Rows of the extension's tables without plans: found by an index, locked, inserted,
+//! updated and deleted as the executor does, with every index kept up. For what each batch of a producer
 //! and each end of a transaction needs; everything else is `sql`'s.
 //!
 //! As there, rows are read with a snapshot taken at that moment, whatever the caller's
@@ -22,14 +22,18 @@ pub(super) enum Name {
     ProducersOpenTransactions,
     Transactions,
     AbortedTransactions,
+    ConsumerOffsets,
+    TransactionOffsets,
 }
 
 /// In the order of `Name`.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 6] = [
     "producers",
     "producers_open_transactions",
     "transactions",
     "aborted_transactions",
+    "consumer_offsets",
+    "transaction_offsets",
 ];
 
 thread_local! {
@@ -264,6 +268,16 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         }
         // SAFETY: ends the command that has written.
         unsafe { pg_sys::CommandCounterIncrement() };
+    }
+
+    /// Deletes a row.
+    pub(super) fn delete(&mut self, mut place: Place) {
+        let snapshot = Snapshot::latest();
+        // SAFETY: a row of the open table; a deletion that somebody was faster with raises.
+        unsafe {
+            pg_sys::simple_table_tuple_delete(self.relation, &raw mut place.0, snapshot.0);
+            pg_sys::CommandCounterIncrement();
+        }
     }
 
     fn find_at(&self, snapshot: &Snapshot, key: &[Key]) -> bool {

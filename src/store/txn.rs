@@ -141,10 +141,8 @@ fn end(ended: &Ended) {
         }
     }
     producer::save(written);
-    let groups: Vec<&str> = ended.group_ids.iter().map(String::as_str).collect();
-    if !groups.is_empty() {
-        offset::end_transaction(ended.producer.id, &groups, ended.outcome == Outcome::Commit);
-    }
+    let groups = ended.group_ids.iter().map(String::as_str);
+    offset::end_transaction(ended.producer.id, groups, ended.outcome == Outcome::Commit);
 }
 
 /// A transaction marker, to be written into partitions.
