@@ -22,6 +22,7 @@ use crate::store::producer::{self, ProducerKey};
 use crate::store::server;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::txn::Locked;
+use crate::store::varlena::keep_freed_memory;
 
 /// Partition number that asks for each record to be routed by its key.
 const BY_KEY: i32 = -1;
@@ -98,6 +99,7 @@ fn produce_batches(
     ),
 > {
     server::require_writable(c"kafka.produce_batches()");
+    keep_freed_memory();
     let topics = ok(super::required("topics", topics));
     let partitions = ok(super::elements("partitions", partitions));
     let batches = ok(super::required("batches", batches));
