@@ -33,6 +33,32 @@ SELECT kafka.produce('kept', 'new');
 SELECT "offset", convert_from(value, 'UTF8') AS value FROM kafka.records('kept');
 SELECT kafka.delete_topic('kept');
 DROP EXTENSION pg_kafka;
+-- Producers and their transactions likewise, in a session that knew the tables, and that knew them when they were rolled back.
+\set transaction 'SELECT i.error_code AS init, a.error_code AS add, e.error_code AS end FROM kafka.init_producer_id(''x'') AS i, kafka.add_partitions_to_txn(''x'', i.producer_id, i.producer_epoch, ARRAY[''kept''], ARRAY[0]) AS a, kafka.end_txn(''x'', i.producer_id, i.producer_epoch, a.error_code <> 0) AS e;'
+\set state 'SELECT t.transactional_id, t.state, p.partition, p.txn_first_offset, w.last_stable_offset FROM kafka.transactions AS t, kafka.producers AS p, kafka.partitions AS w;'
+BEGIN;
+CREATE EXTENSION pg_kafka;
+SELECT kafka.create_topic('kept') IS NOT NULL AS created;
+:transaction
+:state
+ROLLBACK;
+CREATE EXTENSION pg_kafka;
+SELECT kafka.create_topic('kept') IS NOT NULL AS created;
+:transaction
+BEGIN;
+DROP EXTENSION pg_kafka CASCADE;
+ROLLBACK;
+REINDEX TABLE CONCURRENTLY kafka_log.producers;
+REINDEX TABLE CONCURRENTLY kafka_log.transactions;
+:transaction
+:state
+DROP EXTENSION pg_kafka CASCADE;
+CREATE EXTENSION pg_kafka;
+SELECT kafka.create_topic('kept') IS NOT NULL AS created;
+:transaction
+:state
+SELECT kafka.delete_topic('kept');
+DROP EXTENSION pg_kafka;
 -- In a schema of the user's choice: there is none, the schemas are fixed.
 CREATE EXTENSION pg_kafka SCHEMA public;
 SELECT extnamespace::regnamespace, extrelocatable FROM pg_extension WHERE extname = 'pg_kafka';
