@@ -64,8 +64,8 @@ fn lock_one(rows: &Rows, key: ProducerKey) -> Locked {
                 place,
             };
         }
-        // Nobody's, or somebody's who has just begun and is waited for. What they leave is
-        // locked next, unless it is gone by then, as after their rollback.
+        // Nobody has made it, or somebody is about to, whom the statement waits for. What is
+        // there then is locked next, or is gone again.
         sql::execute(
             "INSERT INTO kafka_log.producers (topic_number, partition, producer_id, producer_epoch, batches)
              VALUES ($1, $2, $3, -1, '{}') ON CONFLICT DO NOTHING",

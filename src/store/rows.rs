@@ -5,119 +5,22 @@
 //! As there, rows are read with a snapshot taken at that moment, whatever the caller's
 //! isolation level, the caller needs no privilege on the tables, and what is written is seen
 //! by what follows in the same transaction.
-use std::cell::Cell;
+mod indexes;
+mod key;
+mod name;
+
 use std::ops::ControlFlow;
 use std::ptr;
 
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 
+use indexes::{Indexes, needed_entries};
+pub(super) use key::Key;
+use key::scan_keys;
+pub(super) use name::{Name, init};
+
 use super::sql::Row;
-use super::topic;
-
-/// A table or an index of the extension.
-#[derive(Clone, Copy)]
-pub(super) enum Name {
-    Producers,
-    ProducersOpenTransactions,
-    Transactions,
-    AbortedTransactions,
-    ConsumerOffsets,
-    TransactionOffsets,
-}
-
-/// In the order of `Name`.
-const NAMES: [&str; 6] = [
-    "producers",
-    "producers_open_transactions",
-    "transactions",
-    "aborted_transactions",
-    "consumer_offsets",
-    "transaction_offsets",
-];
-
-thread_local! {
-    /// What this session has looked up: trusted once the table is locked, because locking
-    /// processes the messages of whoever has dropped it, or one of its indexes.
-    static OIDS: [Cell<pg_sys::Oid>; NAMES.len()] =
-        const { [const { Cell::new(pg_sys::InvalidOid) }; NAMES.len()] };
-}
-
-impl Name {
-    fn known(self) -> pg_sys::Oid {
-        OIDS.with(|oids| oids[self as usize].get())
-    }
-
-    fn note(self, oid: pg_sys::Oid) {
-        OIDS.with(|oids| oids[self as usize].set(oid));
-    }
-
-    fn oid(self) -> pg_sys::Oid {
-        if self.known() == pg_sys::InvalidOid {
-            self.note(topic::catalog_relation(NAMES[self as usize]));
-        }
-        self.known()
-    }
-}
-
-pub(super) fn init() {
-    // SAFETY: registered once, when the library is loaded; the callback only sets cells.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relcache_changed), pg_sys::Datum::null()) };
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn relcache_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    let forget = |oids: &[Cell<pg_sys::Oid>; NAMES.len()]| {
-        for oid in oids {
-            if relation == pg_sys::InvalidOid || relation == oid.get() {
-                oid.set(pg_sys::InvalidOid);
-            }
-        }
-    };
-    // At the exit of the process there may be nothing left to forget.
-    let _ = OIDS.try_with(forget);
-}
-
-/// A value that a column of an index is compared with.
-pub(super) struct Key {
-    strategy: u32,
-    function: u32,
-    value: pg_sys::Datum,
-}
-
-impl Key {
-    pub(super) fn int4(value: i32) -> Self {
-        Self::equal(pg_sys::F_INT4EQ, pg_sys::Datum::from(value))
-    }
-
-    pub(super) fn int8(value: i64) -> Self {
-        Self::equal(pg_sys::F_INT8EQ, pg_sys::Datum::from(value))
-    }
-
-    pub(super) fn int8_at_least(value: i64) -> Self {
-        Self {
-            strategy: pg_sys::BTGreaterEqualStrategyNumber,
-            function: pg_sys::F_INT8GE,
-            value: pg_sys::Datum::from(value),
-        }
-    }
-
-    /// Of a column with the collation "C".
-    pub(super) fn text(value: &str) -> Self {
-        Self::equal(
-            pg_sys::F_TEXTEQ,
-            value.into_datum().unwrap_or(pg_sys::Datum::null()),
-        )
-    }
-
-    fn equal(function: u32, value: pg_sys::Datum) -> Self {
-        Self {
-            strategy: pg_sys::BTEqualStrategyNumber,
-            function,
-            value,
-        }
-    }
-}
 
 /// Which index a scan goes along.
 #[derive(Clone, Copy)]
@@ -164,13 +67,6 @@ pub(super) struct Table<const COLUMNS: usize> {
     slot: *mut pg_sys::TupleTableSlot,
     /// Made for the first row that needs new index entries.
     indexes: Option<Indexes>,
-}
-
-/// What the executor keeps the indexes up with.
-#[derive(Clone, Copy)]
-struct Indexes {
-    estate: *mut pg_sys::EState,
-    table: *mut pg_sys::ResultRelInfo,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
@@ -421,65 +317,13 @@ impl<const COLUMNS: usize> Drop for Table<COLUMNS> {
         }
         // SAFETY: made or opened once, closed once.
         unsafe {
-            if let Some(Indexes { estate, table }) = self.indexes {
-                pg_sys::ExecCloseIndices(table);
-                pg_sys::FreeExecutorState(estate);
+            if let Some(indexes) = self.indexes {
+                indexes.close();
             }
             pg_sys::ExecDropSingleTupleTableSlot(self.slot);
             pg_sys::table_close(self.relation, self.unlock());
         }
     }
-}
-
-impl Indexes {
-    fn open(relation: pg_sys::Relation) -> Self {
-        // SAFETY: the relation stays open until the indexes are closed; everything is
-        // allocated in the state's own memory.
-        unsafe {
-            let estate = pg_sys::CreateExecutorState();
-            let context = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
-            let table = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
-            pg_sys::InitResultRelInfo(table, relation, 0, ptr::null_mut(), 0);
-            pg_sys::ExecOpenIndices(table, false);
-            pg_sys::MemoryContextSwitchTo(context);
-            Self { estate, table }
-        }
-    }
-
-    /// # Safety
-    /// The slot must have a row that is in the table.
-    #[cfg_attr(feature = "pg15", allow(unused_variables))]
-    unsafe fn enter(self, slot: *mut pg_sys::TupleTableSlot, update: bool, only_summarizing: bool) {
-        // SAFETY: the caller's promise; no constraint of the tables is deferred, so that
-        // nothing is left to be checked again.
-        unsafe {
-            pg_sys::ExecInsertIndexTuples(
-                self.table,
-                slot,
-                self.estate,
-                update,
-                false,
-                ptr::null_mut(),
-                ptr::null_mut(),
-                #[cfg(not(feature = "pg15"))]
-                only_summarizing,
-            );
-        }
-    }
-}
-
-/// Whether an update needs index entries, and only those of indexes that summarize.
-#[cfg(feature = "pg15")]
-fn needed_entries(update_indexes: bool) -> (bool, bool) {
-    (update_indexes, false)
-}
-
-#[cfg(not(feature = "pg15"))]
-fn needed_entries(update_indexes: pg_sys::TU_UpdateIndexes::Type) -> (bool, bool) {
-    (
-        update_indexes != pg_sys::TU_UpdateIndexes::TU_None,
-        update_indexes == pg_sys::TU_UpdateIndexes::TU_Summarizing,
-    )
 }
 
 /// The library may be newer than the tables.
@@ -492,27 +336,9 @@ unsafe fn check_columns(relation: pg_sys::Relation, name: Name, columns: usize) 
     if found != columns as i32 {
         error!(
             "kafka_log.{} has {found} columns instead of {columns}: run ALTER EXTENSION pg_kafka UPDATE",
-            NAMES[name as usize]
+            name.as_str()
         );
     }
-}
-
-fn scan_keys(keys: &[Key]) -> Vec<pg_sys::ScanKeyData> {
-    let scan_key = |(i, key): (usize, &Key)| {
-        let mut scan_key = pg_sys::ScanKeyData::default();
-        // SAFETY: a comparison function of the column's type.
-        unsafe {
-            pg_sys::ScanKeyInit(
-                &raw mut scan_key,
-                i as i16 + 1,
-                key.strategy as u16,
-                pg_sys::Oid::from(key.function),
-                key.value,
-            );
-        }
-        scan_key
-    };
-    keys.iter().enumerate().map(scan_key).collect()
 }
 
 /// # Safety
