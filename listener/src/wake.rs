@@ -336,6 +336,7 @@ impl Parking {
                     high_watermark: partition.seen,
                     last_stable_offset: tail.last_stable_offset,
                     log_start_offset: tail.log_start_offset,
+                    next_offset: offset,
                     aborted: Vec::new(),
                     records: bytes::Bytes::new(),
                 })

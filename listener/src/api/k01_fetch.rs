@@ -132,6 +132,7 @@ fn nothing(error_code: i16) -> Fetched {
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        next_offset: -1,
         aborted: Vec::new(),
         records: bytes::Bytes::new(),
     }
@@ -155,6 +156,11 @@ impl Plan {
         let mut positions = Vec::new();
         let mut refused = Vec::new();
         for topic in &body.topics {
+            let topic_ref = Arc::new(if version >= 13 {
+                TopicRef::Id(topic.topic_id)
+            } else {
+                TopicRef::Name(topic.topic.to_string())
+            });
             for partition in &topic.partitions {
                 let error_code = match &epoch {
                     Ok(ours) => check_leader_epoch(partition.current_leader_epoch, *ours),
@@ -162,11 +168,7 @@ impl Plan {
                 };
                 if error_code == code::NONE {
                     positions.push(FetchPosition {
-                        topic: if version >= 13 {
-                            TopicRef::Id(topic.topic_id)
-                        } else {
-                            TopicRef::Name(topic.topic.to_string())
-                        },
+                        topic: Arc::clone(&topic_ref),
                         partition: partition.partition,
                         fetch_offset: partition.fetch_offset,
                         max_bytes: partition.partition_max_bytes.max(0),
@@ -275,8 +277,9 @@ impl Plan {
         let wanted = i64::from(self.max_bytes).min(partitions.sum());
         let mut reserved = reserve(server, wanted.max(1) as usize).await;
         let max_bytes = self.max_bytes.min(reserved.num_permits() as i32);
+        let positions: Vec<_> = self.positions.iter().collect();
         let call = FetchCall {
-            positions: &self.positions,
+            positions: &positions,
             max_bytes,
             min_bytes: min_bytes.min(max_bytes),
             isolation: self.isolation,
@@ -292,7 +295,7 @@ impl Plan {
     async fn subjects(&self, server: &Server) -> Result<Option<Vec<Subject>>, DbError> {
         let mut subjects: Vec<Subject> = Vec::with_capacity(self.positions.len());
         for position in &self.positions {
-            let (topic, topic_id) = match &position.topic {
+            let (topic, topic_id) = match &*position.topic {
                 TopicRef::Name(name) => match subjects.last() {
                     Some(last) if *last.topic == **name => (Arc::clone(&last.topic), None),
                     _ => (Arc::from(name.as_str()), None),

@@ -5,6 +5,7 @@
 
 mod group_queries;
 mod groups;
+mod packed;
 mod pool;
 mod queries;
 mod query;

@@ -1,6 +1,7 @@
 //! Topics, records and waits: arrays in, one row per element out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 
+use super::packed;
 use super::query::Query;
 use super::session::Session;
 
@@ -108,16 +110,17 @@ pub struct Produced {
 
 #[derive(Debug, Clone)]
 pub struct FetchPosition {
-    pub topic: TopicRef,
+    /// Shared by the partitions of a topic.
+    pub topic: Arc<TopicRef>,
     pub partition: i32,
     pub fetch_offset: i64,
     pub max_bytes: i32,
 }
 
-/// A call of `kafka.fetch_batches`.
+/// A call of `kafka.fetch_batches_packed`.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchCall<'a> {
-    pub positions: &'a [FetchPosition],
+    pub positions: &'a [&'a FetchPosition],
     pub max_bytes: i32,
     pub min_bytes: i32,
     pub isolation: &'a str,
@@ -129,6 +132,8 @@ pub struct Fetched {
     pub high_watermark: i64,
     pub last_stable_offset: i64,
     pub log_start_offset: i64,
+    /// Behind the last batch of `records`; where there is none, the offset asked for.
+    pub next_offset: i64,
     /// Whose batches a reader at `read_committed` skips: (producer id, first offset) each.
     pub aborted: Vec<(i64, i64)>,
     pub records: Bytes,
@@ -145,7 +150,7 @@ pub struct ListedOffset {
 /// A partition parked fetches wait for, and the high watermark they know.
 #[derive(Debug, Clone)]
 pub struct WatchedPartition {
-    pub topic: std::sync::Arc<str>,
+    pub topic: Arc<str>,
     pub partition: i32,
     pub high_watermark: i64,
 }
@@ -201,19 +206,12 @@ pub(super) fn only_row(rows: &[Row]) -> Result<&Row, DbError> {
     rows.first().ok_or_else(|| unexpected("no row"))
 }
 
-/// A row that is kept for as long as one of its columns is being sent.
-struct RowColumn {
-    row: Row,
-    column: usize,
-}
+/// A row that is kept for as long as a part of its column is being sent.
+struct OnlyColumn(Row);
 
-impl AsRef<[u8]> for RowColumn {
+impl AsRef<[u8]> for OnlyColumn {
     fn as_ref(&self) -> &[u8] {
-        self.row
-            .try_get::<_, Option<&[u8]>>(self.column)
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        self.0.try_get(0).unwrap_or_default()
     }
 }
 
@@ -316,7 +314,7 @@ impl Session {
 
     pub async fn fetch_batches(&self, call: &FetchCall<'_>) -> Result<Vec<Fetched>, DbError> {
         let positions = call.positions;
-        let arrays = TopicArrays::new(positions.iter().map(|position| &position.topic));
+        let arrays = TopicArrays::new(positions.iter().map(|position| &*position.topic));
         let partitions: Vec<i32> = positions.iter().map(|p| p.partition).collect();
         let offsets: Vec<i64> = positions.iter().map(|p| p.fetch_offset).collect();
         let partition_max_bytes: Vec<i32> = positions.iter().map(|p| p.max_bytes).collect();
@@ -330,12 +328,14 @@ impl Session {
             &call.isolation,
             &arrays.ids,
         ];
-        let mut rows = self.query(Query::FetchBatches, &params).await?;
-        rows.sort_by_key(|row| index(row).unwrap_or(usize::MAX));
-        if rows.len() != positions.len() {
-            return Err(unexpected("another number of rows than partitions"));
-        }
-        rows.into_iter().map(fetched).collect()
+        let rows = self.query(Query::FetchBatches, &params).await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .ok_or_else(|| unexpected("no row"))?;
+        // Checked here, so that the column can be lent out without a check later.
+        column::<&[u8]>(&row, 0)?;
+        packed::unpack(Bytes::from_owner(OnlyColumn(row)), positions.len())
     }
 
     pub async fn list_offsets(
@@ -441,31 +441,4 @@ fn transaction_arrays<'a>(batches: &[&'a Batches]) -> Option<(Vec<Option<&'a str
         None => (None, 1),
     });
     Some(arrays.unzip())
-}
-
-fn fetched(row: Row) -> Result<Fetched, DbError> {
-    const RECORDS: usize = 7;
-    let producer_ids: Vec<i64> = list(&row, 5)?;
-    let first_offsets: Vec<i64> = list(&row, 6)?;
-    if producer_ids.len() != first_offsets.len() {
-        return Err(unexpected("arrays of different lengths"));
-    }
-    // Checked here, so that the column can be lent out without a check later.
-    let records: Option<&[u8]> = column(&row, RECORDS)?;
-    let has_records = records.is_some_and(|records| !records.is_empty());
-    Ok(Fetched {
-        error_code: column(&row, 1)?,
-        high_watermark: column::<Option<i64>>(&row, 2)?.unwrap_or(-1),
-        last_stable_offset: column::<Option<i64>>(&row, 3)?.unwrap_or(-1),
-        log_start_offset: column::<Option<i64>>(&row, 4)?.unwrap_or(-1),
-        aborted: producer_ids.into_iter().zip(first_offsets).collect(),
-        records: if has_records {
-            Bytes::from_owner(RowColumn {
-                row,
-                column: RECORDS,
-            })
-        } else {
-            Bytes::new()
-        },
-    })
 }

@@ -66,10 +66,10 @@ impl Query {
                  $3::bytea[], $4::uuid[], $5::int2, $6::text[], $7::int2[])"
             }
             Self::FetchBatches => {
-                "SELECT idx, error_code, high_watermark, last_stable_offset, log_start_offset, \
-                 aborted_producer_ids, aborted_first_offsets, records \
-                 FROM kafka.fetch_batches($1::text[], $2::int4[], $3::int8[], $4::int4[], \
-                 $5::int4, $6::int4, $7::text, $8::uuid[])"
+                "SELECT kafka.fetch_batches_packed(topics => $1::text[], \
+                 partitions => $2::int4[], offsets => $3::int8[], \
+                 partition_max_bytes => $4::int4[], max_bytes => $5::int4, \
+                 min_bytes => $6::int4, isolation => $7::text, topic_ids => $8::uuid[])"
             }
             Self::ListOffsets => {
                 "SELECT idx, error_code, \"offset\", \"timestamp\", leader_epoch \

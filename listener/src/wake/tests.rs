@@ -20,6 +20,7 @@ fn found(high_watermark: i64) -> Fetched {
         high_watermark,
         last_stable_offset: high_watermark,
         log_start_offset: 0,
+        next_offset: high_watermark,
         aborted: Vec::new(),
         records: bytes::Bytes::new(),
     }
