@@ -57,6 +57,12 @@ pub struct Config {
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub transaction_sessions: u16,
 
+    /// Fetch sessions remembered at the same time; consumers without one name all their
+    /// partitions in each request. 0: none.
+    #[arg(long, env = "PG_KAFKA_FETCH_SESSIONS", default_value_t = 1000, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub fetch_sessions: u16,
+
     /// Client connections served at the same time; further ones are closed at once.
     #[arg(
         long,

@@ -1,6 +1,6 @@
 //! A Kafka broker in front of a PostgreSQL server with the extension `pg_kafka`.
 //!
-//! Stateless: every request becomes a call of the SQL functions that a `psql` session
+//! It holds nothing that matters: every request becomes a call of the SQL functions that a `psql` session
 //! would call. [`conn`] reads requests and keeps their answers in order, [`router`] knows
 //! which APIs there are, [`api`] holds one file for each.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod config;
 pub mod conn;
 pub mod db;
 pub mod error;
+pub mod fetch_sessions;
 pub mod groups;
 pub mod heartbeats;
 pub mod router;

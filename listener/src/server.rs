@@ -15,6 +15,7 @@ use crate::config::{Advertised, Config};
 use crate::conn;
 use crate::db::{ClusterInfo, Connector, Db};
 use crate::error::DbError;
+use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::heartbeats::Heartbeats;
 use crate::task::{self, Signal};
@@ -38,6 +39,7 @@ pub struct Server {
     pub wake: Arc<Wake>,
     pub groups: Arc<Groups>,
     pub heartbeats: Heartbeats,
+    pub fetch_sessions: FetchSessions,
     /// One permit per byte of requests received and not yet answered.
     pub request_budget: Arc<Semaphore>,
     /// One permit per byte of answers being made and sent.
@@ -65,6 +67,7 @@ impl Server {
         let heartbeats = Heartbeats::start(&db);
         let append = Append::start(&connector, config.append_sessions, &wake);
         let half = config.half_memory();
+        let fetch_sessions = FetchSessions::new(config.fetch_sessions.into());
         let server = Arc::new(Self {
             config,
             listen,
@@ -73,6 +76,7 @@ impl Server {
             wake,
             groups,
             heartbeats,
+            fetch_sessions,
             request_budget: Arc::new(Semaphore::new(half)),
             answer_budget: Arc::new(Semaphore::new(half)),
             shutdown,

@@ -9,7 +9,7 @@
 //! that a fetch has found is remembered: a fetch at a known tail asks nobody, and an idle
 //! listener with any number of parked consumers leaves the database alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,13 +53,16 @@ struct State {
 struct Waiting {
     notify: Arc<Notify>,
     parked: bool,
+    /// Those of its subjects that may have more than it knows.
+    moved: HashSet<usize>,
 }
 
 struct Partition {
     /// The highest high watermark that a fetch or a wait has reported.
     seen: i64,
     tail: Option<Tail>,
-    parkings: Vec<u64>,
+    /// Who is registered, and which of its subjects this is.
+    parkings: Vec<(u64, usize)>,
     last_parked: Instant,
     in_call: bool,
     /// It moved while nobody was parked on it. Watching it would end each call at once,
@@ -91,7 +94,7 @@ impl Partition {
     fn is_awaited(&self, parkings: &HashMap<u64, Waiting>) -> bool {
         self.parkings
             .iter()
-            .any(|id| parkings.get(id).is_some_and(|waiting| waiting.parked))
+            .any(|(id, _)| parkings.get(id).is_some_and(|waiting| waiting.parked))
     }
 }
 
@@ -115,16 +118,17 @@ impl Wake {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
-        for subject in &subjects {
+        for (index, subject) in subjects.iter().enumerate() {
             let partitions = state.topics.entry(Arc::clone(&subject.topic)).or_default();
             let partition = partitions
                 .entry(subject.partition)
                 .or_insert_with(Partition::new);
-            partition.parkings.push(id);
+            partition.parkings.push((id, index));
         }
         let waiting = Waiting {
             notify: Arc::clone(&notify),
             parked: false,
+            moved: HashSet::new(),
         };
         state.parkings.insert(id, waiting);
         drop(state);
@@ -289,8 +293,9 @@ impl State {
 
 /// Wakes whoever is registered on a partition.
 fn notify(partition: &Partition, parkings: &mut HashMap<u64, Waiting>, parked: &mut usize) {
-    for id in &partition.parkings {
+    for (id, index) in &partition.parkings {
         if let Some(waiting) = parkings.get_mut(id) {
+            waiting.moved.insert(*index);
             if std::mem::take(&mut waiting.parked) {
                 *parked -= 1;
             }
@@ -344,27 +349,44 @@ impl Parking {
             .collect()
     }
 
-    /// Starts to wait for more than `found`, one for each subject. `asked`: the database
-    /// has just said so, it is not remembered.
-    pub fn park(&self, found: &[Fetched], asked: bool) {
+    /// Starts to wait for more than `found`, one for each subject. `asked`: those of which
+    /// the database has just said so, it is not remembered.
+    pub fn park(&self, found: &[Fetched], asked: &[usize]) {
         let mut guard = self.wake.lock();
-        let state = &mut *guard;
+        let State {
+            topics,
+            parkings,
+            parked,
+            call,
+            ..
+        } = &mut *guard;
+        let Some(waiting) = parkings.get_mut(&self.id) else {
+            return;
+        };
         let now = Instant::now();
-        let (mut behind, mut in_call) = (false, true);
-        for (subject, found) in self.subjects.iter().zip(found) {
-            let Some(partition) = state
-                .topics
-                .get_mut(&subject.topic)
-                .and_then(|partitions| partitions.get_mut(&subject.partition))
-            else {
+        let mut in_call = true;
+        for (index, (subject, found)) in self.subjects.iter().zip(found).enumerate() {
+            let Some(partition) = find(topics, subject) else {
                 continue;
             };
             // Somebody knows more than this fetch has found; or the topic is another
             // one by now, which is why the fetch's word is taken.
-            behind |= found.high_watermark < partition.seen;
+            if found.high_watermark < partition.seen {
+                waiting.moved.insert(index);
+                self.notify.notify_one();
+            }
             partition.in_call &= found.high_watermark >= partition.seen;
             partition.seen = found.high_watermark;
-            if asked {
+            partition.last_parked = now;
+            partition.unattended = false;
+            in_call &= partition.in_call;
+        }
+        for index in asked.iter().filter(|index| !waiting.moved.contains(index)) {
+            let (Some(subject), Some(found)) = (self.subjects.get(*index), found.get(*index))
+            else {
+                continue;
+            };
+            if let Some(partition) = find(topics, subject) {
                 partition.tail = Some(Tail {
                     topic_id: subject.topic_id,
                     last_stable_offset: found.last_stable_offset,
@@ -372,26 +394,29 @@ impl Parking {
                     at: now,
                 });
             }
-            partition.last_parked = now;
-            partition.unattended = false;
-            in_call &= partition.in_call;
         }
-        if let Some(waiting) = state.parkings.get_mut(&self.id)
-            && !std::mem::replace(&mut waiting.parked, true)
-        {
-            state.parked += 1;
+        if !std::mem::replace(&mut waiting.parked, true) {
+            *parked += 1;
         }
-        self.wake.bells.ring(&mut state.call, in_call);
-        if behind {
-            self.notify.notify_one();
-        }
+        self.wake.bells.ring(call, in_call);
     }
 
-    /// Returns when one of the subjects may have more; at once if that was noticed since
-    /// this was last awaited.
-    pub async fn woken(&self) {
+    /// Returns when there may be more, at once if that was noticed since this was last
+    /// awaited: the subjects that have it. The others stand where they stood when this
+    /// was parked.
+    pub async fn woken(&self) -> Vec<usize> {
         self.notify.notified().await;
+        let mut state = self.wake.lock();
+        let waiting = state.parkings.get_mut(&self.id);
+        waiting.map_or_else(Vec::new, |waiting| waiting.moved.drain().collect())
     }
+}
+
+fn find<'a>(
+    topics: &'a mut HashMap<Arc<str>, HashMap<i32, Partition>>,
+    subject: &Subject,
+) -> Option<&'a mut Partition> {
+    topics.get_mut(&subject.topic)?.get_mut(&subject.partition)
 }
 
 impl Drop for Parking {
@@ -399,12 +424,8 @@ impl Drop for Parking {
         let mut guard = self.wake.lock();
         let state = &mut *guard;
         for subject in &self.subjects {
-            let partition = state
-                .topics
-                .get_mut(&subject.topic)
-                .and_then(|partitions| partitions.get_mut(&subject.partition));
-            if let Some(partition) = partition {
-                partition.parkings.retain(|id| *id != self.id);
+            if let Some(partition) = find(&mut state.topics, subject) {
+                partition.parkings.retain(|(id, _)| *id != self.id);
             }
         }
         if let Some(waiting) = state.parkings.remove(&self.id)

@@ -250,6 +250,54 @@ fn a_hundred_parked_fetches_cost_next_to_nothing() {
 }
 
 #[test]
+fn a_session_of_a_thousand_partitions_costs_little_while_nothing_comes() {
+    const PARTITIONS: i32 = 1000;
+    let env = Env::own("", &[]);
+    env.create_topic("many", PARTITIONS);
+    let sql = env.sql();
+    let mut raw = env.raw();
+    let mut ask = |session_id, session_epoch, partitions: i32| {
+        let all = (0..partitions).map(|number| {
+            FetchPartition::default()
+                .with_partition(number)
+                .with_partition_max_bytes(1 << 20)
+        });
+        let topic = FetchTopic::default()
+            .with_topic(name("many"))
+            .with_partitions(all.collect());
+        let request = fetch("many", 0, 0, 500, 1)
+            .with_session_id(session_id)
+            .with_session_epoch(session_epoch)
+            .with_topics(Some(topic).filter(|_| partitions > 0).into_iter().collect());
+        let response = raw.call(12, &request);
+        assert_eq!(response.error_code, code::NONE);
+        let topics = response.responses.into_iter();
+        let found: Vec<_> = topics.flat_map(|topic| topic.partitions).collect();
+        (response.session_id, found)
+    };
+    let (session, found) = ask(0, 0, PARTITIONS);
+    assert_eq!(found.len(), PARTITIONS as usize);
+    let transactions = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'";
+    let (ticks, before): (_, i64) = (
+        cpu_ticks(env.listener.pid()),
+        sql.value(transactions).parse().unwrap(),
+    );
+    for epoch in 1..=6 {
+        assert!(ask(session, epoch, 0).1.is_empty());
+    }
+    let ticks = cpu_ticks(env.listener.pid()) - ticks;
+    let transactions = sql.value(transactions).parse::<i64>().unwrap() - before;
+    eprintln!("1000 partitions: {ticks} ticks of 10 ms and {transactions} transactions in 3 s");
+    assert!(transactions < 50, "{transactions} transactions");
+    assert!(ticks < 60, "{ticks} ticks");
+    sql.run("SELECT kafka.produce('many', 'v', partition => 777)");
+    let (_, found) = ask(session, 7, 0);
+    let numbers: Vec<_> = found.iter().map(|found| found.partition_index).collect();
+    assert_eq!(numbers, [777]);
+    assert!(bytes(&found[0]) > 0);
+}
+
+#[test]
 fn without_parked_fetches_nobody_waits() {
     let env = Env::own("", &[]);
     env.create_topic("quiet", 1);

@@ -28,7 +28,7 @@ fn found(high_watermark: i64) -> Fetched {
 
 fn parked(wake: &Arc<Wake>, partition: i32, high_watermark: i64) -> Parking {
     let parking = wake.subscribe(vec![subject(partition)]);
-    parking.park(&[found(high_watermark)], true);
+    parking.park(&[found(high_watermark)], &[0]);
     parking
 }
 
@@ -89,7 +89,7 @@ fn what_is_appended_here_wakes_at_once() {
     let wake = wake();
     let early = wake.subscribe(vec![subject(0)]);
     wake.appended(&TopicRef::Name("t".into()), Some(0));
-    early.park(&[found(0)], true);
+    early.park(&[found(0)], &[0]);
     assert!(is_woken(&early), "appended between its look and its wait");
     let (first, second) = (parked(&wake, 0, 0), parked(&wake, 1, 0));
     let id = Uuid::from_u128(1);
@@ -115,20 +115,20 @@ fn tails_are_remembered_until_they_move() {
     let parking = parked(&wake, 0, 5);
     assert!(tails(5) && !tails(4) && !tails(6));
     wake.appended(&TopicRef::Name("t".into()), Some(0));
-    assert!(!tails(5));
-    parking.park(&[found(6)], true);
+    assert!(!tails(5) && is_woken(&parking));
+    parking.park(&[found(6)], &[0]);
     assert!(tails(6));
     let call = wake.begin_call();
     wake.end_call(&call, &[(0, 7)]);
-    assert!(!tails(6) && !tails(7));
-    parking.park(&[found(7)], true);
+    assert!(!tails(6) && !tails(7) && is_woken(&parking));
+    parking.park(&[found(7)], &[0]);
     wake.distrust();
     assert!(!tails(7));
     let by_id = Subject {
         topic_id: Some(Uuid::from_u128(1)),
         ..subject(0)
     };
-    parking.park(&[found(7)], true);
+    parking.park(&[found(7)], &[0]);
     let by_id = wake.subscribe(vec![by_id]);
     assert!(
         by_id.known_tails(std::iter::once(7), false).is_none(),
@@ -144,7 +144,7 @@ fn a_reader_of_what_is_committed_waits_at_the_last_stable_offset() {
         ..found(5)
     };
     let parking = wake.subscribe(vec![subject(0)]);
-    parking.park(std::slice::from_ref(&behind), true);
+    parking.park(std::slice::from_ref(&behind), &[0]);
     let at = |offset: i64, committed| {
         let tails = parking.known_tails(std::iter::once(offset), committed)?;
         Some((tails[0].high_watermark, tails[0].last_stable_offset))
@@ -164,7 +164,7 @@ fn a_reader_of_what_is_committed_waits_at_the_last_stable_offset() {
         high_watermark: 6,
         ..behind
     };
-    parking.park(&[more], true);
+    parking.park(&[more], &[0]);
     assert!(!is_woken(&parking));
     assert_eq!(watched(&wake.begin_call()), [(0, 6)]);
 }
@@ -177,7 +177,7 @@ fn a_topic_made_again_does_not_keep_its_fetches_spinning() {
     let new = parked(&wake, 0, 0);
     // One look more, since somebody seemed to know more; then it is believed.
     assert!(is_woken(&new));
-    new.park(&[found(0)], true);
+    new.park(&[found(0)], &[0]);
     assert!(!is_woken(&new));
     assert!(
         wake.lock().call == Call::Stale,
@@ -205,4 +205,43 @@ fn a_partition_that_is_gone_wakes_and_is_left_alone() {
     }
     assert!(!gone(&wake.begin_call()));
     drop(other);
+}
+
+#[test]
+fn who_is_woken_learns_what_has_moved() {
+    let wake = wake();
+    let woken = |parking: &Parking| {
+        let moved = futures_util::FutureExt::now_or_never(parking.woken());
+        moved.map(|mut moved| {
+            moved.sort_unstable();
+            moved
+        })
+    };
+    let tail_of = |partition, offset| {
+        let parking = wake.subscribe(vec![subject(partition)]);
+        let tails = parking.known_tails(std::iter::once(offset), false);
+        tails.is_some()
+    };
+    let topic = TopicRef::Name("t".into());
+    let parking = wake.subscribe((0..4).map(subject).collect());
+    // Appended while it asks: whatever it has found is no tail.
+    wake.appended(&topic, Some(2));
+    let all = [5, 5, 5, 5].map(found);
+    parking.park(&all, &[0, 1, 2, 3]);
+    assert_eq!(woken(&parking), Some(vec![2]));
+    assert!(tail_of(1, 5) && !tail_of(2, 5));
+    parking.park(&all, &[2]);
+    assert!(tail_of(2, 5));
+    assert_eq!(woken(&parking), None);
+    // Two at once, one of them twice.
+    let call = wake.begin_call();
+    let third = call.iter().position(|p| p.partition == 3).unwrap();
+    wake.appended(&topic, Some(0));
+    wake.end_call(&call, &[(third, 6)]);
+    wake.appended(&topic, Some(0));
+    assert_eq!(woken(&parking), Some(vec![0, 3]));
+    // It has looked before that, and looks again.
+    parking.park(&all, &[0, 3]);
+    assert_eq!(woken(&parking), Some(vec![3]));
+    assert!(tail_of(0, 5) && !tail_of(3, 5));
 }

@@ -2,8 +2,11 @@
 //! parts are written here, the record bytes are only referred to. kafka-protocol's
 //! encoder would copy them, and they are nearly all of what a listener sends.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use uuid::Uuid;
+
+use crate::db::TopicRef;
 
 use super::reply::{LINK_BYTES, Reply};
 
@@ -16,12 +19,10 @@ pub struct FetchResponse {
     pub topics: Vec<TopicResponse>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TopicResponse {
-    /// Sent up to version 12.
-    pub topic: String,
-    /// Sent since version 13.
-    pub topic_id: Uuid,
+    /// By name up to version 12, by id since.
+    pub topic: Arc<TopicRef>,
     pub partitions: Vec<PartitionResponse>,
 }
 
@@ -69,10 +70,9 @@ struct Link {
 
 impl Link {
     fn topic(&mut self, topic: TopicResponse, version: i16) {
-        if version >= 13 {
-            self.open.put_slice(topic.topic_id.as_bytes());
-        } else {
-            self.string(&topic.topic);
+        match &*topic.topic {
+            TopicRef::Name(name) => self.string(name),
+            TopicRef::Id(id) => self.open.put_slice(id.as_bytes()),
         }
         self.length(topic.partitions.len());
         for partition in topic.partitions {
@@ -166,8 +166,9 @@ mod tests {
     use bytes::Buf;
     use kafka_protocol::messages::fetch_response as wire;
     use kafka_protocol::protocol::{Decodable, StrBytes};
+    use uuid::Uuid;
 
-    fn example(records: usize) -> FetchResponse {
+    fn example(version: i16, records: usize) -> FetchResponse {
         let partition = |partition, records: usize, aborted| PartitionResponse {
             partition,
             error_code: 0,
@@ -182,15 +183,25 @@ mod tests {
             session_id: 0,
             topics: vec![
                 TopicResponse {
-                    topic: "t".repeat(200),
-                    topic_id: Uuid::from_u128(77),
+                    topic: Arc::new(if version >= 13 {
+                        TopicRef::Id(Uuid::from_u128(77))
+                    } else {
+                        TopicRef::Name("t".repeat(200))
+                    }),
                     partitions: vec![
                         partition(0, records, None),
                         partition(1, 0, Some(vec![])),
                         partition(2, records, Some(vec![(5, 6), (7, 8)])),
                     ],
                 },
-                TopicResponse::default(),
+                TopicResponse {
+                    topic: Arc::new(if version >= 13 {
+                        TopicRef::Id(Uuid::nil())
+                    } else {
+                        TopicRef::Name(String::new())
+                    }),
+                    partitions: Vec::new(),
+                },
             ],
         }
     }
@@ -200,7 +211,7 @@ mod tests {
     fn agrees_with_kafka_protocol() {
         for version in 4..=18 {
             for records in [0, 10, LINK_BYTES, LINK_BYTES + 1, 100_000] {
-                let mut reply = example(records).encode(version, 5);
+                let mut reply = example(version, records).encode(version, 5);
                 let mut bytes = reply.copy_to_bytes(reply.remaining());
                 assert_eq!(bytes.get_u32() as usize, bytes.remaining());
                 assert_eq!(bytes.get_i32(), 5);

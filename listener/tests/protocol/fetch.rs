@@ -145,28 +145,6 @@ fn fetch_answers() {
 }
 
 #[test]
-fn fetch_sessions_are_not_made() {
-    let env = Env::shared();
-    env.create_topic("sessions", 1);
-    let mut raw = env.raw();
-    // Asks for a session: full answer, none given.
-    let new = FetchOne {
-        session: (0, 0),
-        ..FetchOne::new("sessions", 0)
-    };
-    let response = raw.call(12, &new.request());
-    assert_eq!((response.error_code, response.session_id), (0, 0));
-    assert_eq!(response.responses[0].partitions.len(), 1);
-    let continued = FetchOne {
-        session: (77, 3),
-        ..FetchOne::new("sessions", 0)
-    };
-    let response = raw.call(12, &continued.request());
-    assert_eq!(response.error_code, code::FETCH_SESSION_ID_NOT_FOUND);
-    assert!(response.responses.is_empty());
-}
-
-#[test]
 fn a_record_larger_than_the_limits_is_still_delivered() {
     let env = Env::shared();
     env.create_topic("large", 1);
