@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::append::Pin;
 use crate::error::Fault;
+use crate::read_ahead::ReadAhead;
 use crate::router::{self, Answer, Route};
 use crate::server::Server;
 use crate::task::{self, Signal};
@@ -36,6 +37,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The peer has closed: nobody reads what is still waited for.
     pub gone: Signal,
+    /// For its consumer, if it is one's.
+    pub read_ahead: ReadAhead,
 }
 
 pub async fn serve(server: Arc<Server>, stream: TcpStream, peer: SocketAddr) {
@@ -68,6 +71,7 @@ async fn converse(server: Arc<Server>, stream: TcpStream, peer: SocketAddr) -> R
         peer,
         local,
         gone,
+        read_ahead: ReadAhead::default(),
     });
     let conversation = Conversation {
         connection,

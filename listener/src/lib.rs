@@ -14,6 +14,8 @@ pub mod error;
 pub mod fetch_sessions;
 pub mod groups;
 pub mod heartbeats;
+pub mod read;
+pub mod read_ahead;
 pub mod router;
 pub mod server;
 pub mod task;

@@ -103,6 +103,7 @@ async fn handle(connection: Arc<Connection>, request: Request) -> Result<Option<
     };
     let plan = Plan::new(&connection.server, &body, asked).await;
     let found = plan.collect(&connection, &context).await;
+    plan.read_ahead(&connection, &found);
     let committed = plan.committed();
     let partitions = plan.asked.into_iter().zip(found.partitions).collect();
     let answer = sessions.answer(context, partitions, Instant::now());

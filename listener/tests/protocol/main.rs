@@ -18,5 +18,6 @@ mod frames;
 mod groups;
 mod offsets;
 mod produce;
+mod read_ahead;
 mod topics;
 mod transactions;

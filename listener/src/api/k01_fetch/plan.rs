@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_core::code;
 use kafka_protocol::messages::FetchRequest;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ use crate::conn::Connection;
 use crate::db::{FetchCall, FetchPosition, Fetched, TopicRef};
 use crate::error::DbError;
 use crate::fetch_sessions::{Asked, Context};
+use crate::read;
+use crate::read_ahead::Question;
 use crate::server::Server;
 use crate::wake::{Parking, Subject};
 
@@ -21,6 +23,8 @@ use crate::wake::{Parking, Subject};
 const MAX_BYTES: i32 = 55 << 20;
 /// A fetch that wants more than one byte is not asked for again more often than this.
 const PACE: Duration = Duration::from_millis(5);
+/// A smaller answer costs its consumer less time than a call that may be in vain.
+const WORTH_READING_AHEAD: usize = 64 << 10;
 
 pub(super) struct Plan {
     pub(super) asked: Vec<Asked>,
@@ -91,15 +95,65 @@ impl Plan {
         }
     }
 
+    /// Nothing is refused.
+    fn is_whole(&self) -> bool {
+        self.refused
+            .iter()
+            .all(|error_code| *error_code == code::NONE)
+    }
+
     /// An error is told at once, and so is that nothing was asked for.
     fn may_wait(&self) -> bool {
-        self.min_bytes > 0
-            && !self.max_wait.is_zero()
-            && !self.asked.is_empty()
-            && self
-                .refused
-                .iter()
-                .all(|error_code| *error_code == code::NONE)
+        self.min_bytes > 0 && !self.max_wait.is_zero() && !self.asked.is_empty() && self.is_whole()
+    }
+
+    /// Answers from what was read ahead, if that is what is asked for.
+    async fn take_read(&self, connection: &Connection, found: &mut Found) -> bool {
+        let positions: Vec<_> = self.asked.iter().map(|asked| &asked.position).collect();
+        let min_bytes = usize::try_from(self.min_bytes).unwrap_or(0);
+        let read_ahead = &connection.read_ahead;
+        let Some(read) = read_ahead.take(self.question(&positions), min_bytes).await else {
+            return false;
+        };
+        found.partitions = read.partitions;
+        found.reserved = Some(read.reserved);
+        true
+    }
+
+    /// Where the answer was cut by its limits, has what lies behind it read.
+    pub(super) fn read_ahead(&self, connection: &Connection, found: &Found) {
+        let partitions = &found.partitions;
+        let bytes: usize = partitions.iter().map(|found| found.records.len()).sum();
+        let failed = partitions
+            .iter()
+            .any(|found| found.error_code != code::NONE);
+        let cut = partitions
+            .iter()
+            .any(|found| found.next_offset < self.end(found));
+        if bytes < WORTH_READING_AHEAD || failed || !cut {
+            return;
+        }
+        // What had records comes behind the others, as in a session.
+        let mut next: Vec<_> = self.asked.iter().zip(partitions).collect();
+        next.sort_by_key(|(_, found)| !found.records.is_empty());
+        let next: Vec<_> = next
+            .into_iter()
+            .map(|(asked, found)| FetchPosition {
+                fetch_offset: found.next_offset,
+                ..asked.position.clone()
+            })
+            .collect();
+        let positions: Vec<_> = next.iter().collect();
+        let question = self.question(&positions);
+        connection.read_ahead.begin(&connection.server, question);
+    }
+
+    fn question<'a>(&self, positions: &'a [&'a FetchPosition]) -> Question<'a> {
+        Question {
+            positions,
+            isolation: self.isolation,
+            max_bytes: self.max_bytes,
+        }
     }
 
     async fn fill(
@@ -109,6 +163,9 @@ impl Plan {
         found: &mut Found,
     ) -> Result<(), DbError> {
         let server = &connection.server;
+        if self.is_whole() && self.take_read(connection, found).await {
+            return Ok(());
+        }
         let all: Vec<usize> = (0..self.asked.len())
             .filter(|index| self.refused.get(*index) == Some(&code::NONE))
             .collect();
@@ -196,8 +253,8 @@ impl Plan {
         }
     }
 
-    /// One call for these partitions, with memory reserved for its answer. Where memory is
-    /// short the answer is smaller than it might be.
+    /// One call for these partitions. Where memory is short the answer is smaller than it
+    /// might be.
     async fn ask(
         &self,
         server: &Server,
@@ -206,27 +263,20 @@ impl Plan {
         found: &mut Found,
     ) -> Result<(), DbError> {
         let asked = partitions.iter().filter_map(|index| self.asked.get(*index));
-        let positions: Vec<&FetchPosition> = asked.map(|asked| &asked.position).collect();
+        let positions: Vec<_> = asked.map(|asked| &asked.position).collect();
         if positions.is_empty() {
             return Ok(());
         }
-        let bytes = positions
-            .iter()
-            .map(|position| i64::from(position.max_bytes));
-        let wanted = i64::from(self.max_bytes).min(bytes.sum());
-        let mut reserved = reserve(server, wanted.max(1) as usize).await;
-        let max_bytes = self.max_bytes.min(reserved.num_permits() as i32);
+        let reserved = read::reserve(server, self.max_bytes, &positions).await;
         let call = FetchCall {
             positions: &positions,
-            max_bytes,
-            min_bytes: min_bytes.min(max_bytes),
+            max_bytes: self.max_bytes,
+            min_bytes,
             isolation: self.isolation,
         };
-        let answer = server.db.fetch_batches(&call).await?;
-        let bytes: usize = answer.iter().map(|partition| partition.records.len()).sum();
-        drop(reserved.split(reserved.num_permits().saturating_sub(bytes)));
-        found.reserved = Some(reserved);
-        for (index, answer) in partitions.iter().zip(answer) {
+        let read = read::read(server, call, reserved).await?;
+        found.reserved = Some(read.reserved);
+        for (index, answer) in partitions.iter().zip(read.partitions) {
             if let Some(partition) = found.partitions.get_mut(*index) {
                 *partition = answer;
             }
@@ -290,22 +340,4 @@ async fn topic_name(server: &Server, id: Uuid) -> Result<Option<Arc<str>>, DbErr
         server.wake.learn_name(id, name);
     }
     Ok(name.map(Arc::from))
-}
-
-/// Takes what is free, down to a floor that is waited for.
-async fn reserve(server: &Server, wanted: usize) -> OwnedSemaphorePermit {
-    const FLOOR: usize = 64 << 10;
-    let budget: &Arc<Semaphore> = &server.answer_budget;
-    let mut size = wanted.min(server.config.half_memory() / 4).max(1);
-    loop {
-        let permits = u32::try_from(size).unwrap_or(u32::MAX);
-        match Arc::clone(budget).try_acquire_many_owned(permits) {
-            Ok(reserved) => return reserved,
-            Err(_) if size > FLOOR => size /= 2,
-            Err(_) => {
-                let acquired = Arc::clone(budget).acquire_many_owned(permits).await;
-                return acquired.expect("the budget is never closed");
-            }
-        }
-    }
 }
