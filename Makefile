@@ -1,7 +1,7 @@
 # make run     PostgreSQL with pg_kafka and a Kafka listener, until Ctrl-C
 # make test    every test, totals on the last line
 # make stress  producers, readers, a standby and faults at once; nothing may be lost
-# make bench   throughput and latency beside plain tables, transactions beside Apache Kafka, as Markdown tables
+# make bench   throughput, latency and cost beside Apache Kafka and beside plain tables, as Markdown tables
 #
 # Variables: PGPORT, KAFKA_PORT (run); STRESS_ARGS; BENCH_ARGS; PG_MAJOR.
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::Bench;
+use crate::report::{median, spread};
 use crate::support::Result;
-use crate::{Bench, header, median, row, spread};
 
 const SESSIONS: usize = 16;
 const TIME: Duration = Duration::from_secs(4);
@@ -14,8 +15,12 @@ const INSERT: &str = "insert into plain_commits values ($1)";
 const PRODUCE: &str = "select kafka.produce('contention', $1::bytea, partition => 0)";
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!("\n### One-record transactions, {SESSIONS} sessions on one partition, per second\n");
-    header(&["transaction", "min / median / max", "of INSERT"]);
+    bench.report.title(&format!(
+        "One-record transactions, {SESSIONS} sessions on one partition, per second"
+    ));
+    bench
+        .report
+        .header(&["transaction", "min / median / max", "of INSERT"]);
     let client = bench.cluster.connect("bench").await?;
     client
         .batch_execute(
@@ -39,7 +44,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         "kafka.produce, another transaction open that has produced",
     ];
     for (name, rates) in names.iter().zip(&rates) {
-        row(&[
+        bench.report.row(&[
             name,
             &spread(rates, 0),
             &format!("{:.2}", median(rates) / insert),

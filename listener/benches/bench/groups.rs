@@ -18,9 +18,9 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::idle::{cpu, server_cpu};
+use crate::Bench;
+use crate::process::cpu;
 use crate::support::Result;
-use crate::{Bench, header, row};
 
 const GROUPS: usize = 200;
 const MEMBERS: usize = 5;
@@ -28,11 +28,11 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!(
-        "\n### Groups: {GROUPS} of {MEMBERS} members, a heartbeat each {} s, over {} s\n",
+    bench.report.title(&format!(
+        "Groups: {GROUPS} of {MEMBERS} members, a heartbeat each {} s, over {} s",
         INTERVAL.as_secs(),
         TIME.as_secs()
-    );
+    ));
     let client = bench.cluster.connect("bench").await?;
     let beats = Arc::new(AtomicU64::new(0));
     let members: Vec<_> = (0..GROUPS * MEMBERS)
@@ -61,7 +61,12 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     let look = async || -> Result<(f64, f64, f64, u64)> {
         let wal: f64 = client.query_one(wal, &[]).await?.get(0);
         let count = beats.load(Ordering::Relaxed);
-        Ok((cpu(bench.listener.pid())?, server_cpu(bench)?, wal, count))
+        Ok((
+            cpu(bench.listener.pid())?,
+            cpu(bench.cluster.pid()?)?,
+            wal,
+            count,
+        ))
     };
     let before = look().await?;
     tokio::time::sleep(TIME).await;
@@ -69,7 +74,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     for member in members {
         member.abort();
     }
-    header(&[
+    bench.report.header(&[
         "heartbeats per second",
         "CPU s, listener",
         "CPU s, server",
@@ -78,7 +83,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     ]);
     let (listener, server) = (after.0 - before.0, after.1 - before.1);
     let count = (after.3 - before.3) as f64;
-    row(&[
+    bench.report.row(&[
         &format!("{:.0}", count / TIME.as_secs_f64()),
         &format!("{listener:.2}"),
         &format!("{server:.2}"),

@@ -6,18 +6,19 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::Bench;
+use crate::process::cpu;
 use crate::support::Result;
-use crate::{Bench, header, row};
 
 const CONSUMERS: usize = 100;
 const TIME: Duration = Duration::from_secs(10);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!(
-        "\n### Idle: {CONSUMERS} consumers waiting, over {} s\n",
+    bench.report.title(&format!(
+        "Idle: {CONSUMERS} consumers waiting, over {} s",
         TIME.as_secs()
-    );
-    header(&[
+    ));
+    bench.report.header(&[
         "consumers",
         "CPU s, listener",
         "CPU s, server",
@@ -41,9 +42,9 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             .collect::<Result<_>>()?;
         // Everybody has connected and waits.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let before = (cpu(bench.listener.pid())?, server_cpu(bench)?);
+        let before = (cpu(bench.listener.pid())?, cpu(bench.cluster.pid()?)?);
         tokio::time::sleep(TIME).await;
-        let after = (cpu(bench.listener.pid())?, server_cpu(bench)?);
+        let after = (cpu(bench.listener.pid())?, cpu(bench.cluster.pid()?)?);
         let sessions: i64 = client
             .query_one(
                 "select count(*) from pg_stat_activity where backend_type = 'client backend' and application_name <> 'bench'",
@@ -51,7 +52,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             )
             .await?
             .get(0);
-        row(&[
+        bench.report.row(&[
             &name,
             &format!("{:.2}", after.0 - before.0),
             &format!("{:.2}", after.1 - before.1),
@@ -73,40 +74,4 @@ fn consumer(address: &str, number: usize, wait: u32) -> Result<BaseConsumer> {
     partitions.add_partition_offset("idle", i32::try_from(number % 4)?, Offset::Offset(0))?;
     consumer.assign(&partitions)?;
     Ok(consumer)
-}
-
-/// CPU seconds of one process, with those of its ended children.
-pub(crate) fn cpu(pid: u32) -> Result<f64> {
-    Ok(stat(pid).ok_or("the process has ended")?.1)
-}
-
-/// CPU seconds of the server and of all processes it has started.
-pub(crate) fn server_cpu(bench: &Bench) -> Result<f64> {
-    let server = bench.cluster.pid()?;
-    let mut total = cpu(server)?;
-    for entry in std::fs::read_dir("/proc")? {
-        let pid = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok());
-        if let Some((parent, seconds)) = pid.and_then(stat)
-            && parent == server
-        {
-            total += seconds;
-        }
-    }
-    Ok(total)
-}
-
-/// Parent and CPU seconds, from `/proc/PID/stat` (proc(5): fields 4 and 14 to 17, in 1/100 s).
-fn stat(pid: u32) -> Option<(u32, f64)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields
-        .get(11..15)?
-        .iter()
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Some((fields.get(1)?.parse().ok()?, ticks as f64 / 100.0))
 }

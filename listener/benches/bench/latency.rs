@@ -9,16 +9,17 @@ use rdkafka::producer::{BaseProducer, BaseRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use crate::Bench;
+use crate::report::{median, spread};
 use crate::support::Result;
-use crate::{Bench, header, median, row, spread};
 
 const SAMPLES: usize = 200;
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!(
-        "\n### Latency in milliseconds ({SAMPLES} records in each round; min / median / max of the rounds)\n"
-    );
-    header(&["what", "median", "p99", "medians' ratio to a commit"]);
+    bench.report.title(&format!("Latency in milliseconds ({SAMPLES} records in each round; min / median / max of the rounds)"));
+    bench
+        .report
+        .header(&["what", "median", "p99", "medians' ratio to a commit"]);
     let client = bench.cluster.connect("bench").await?;
     client
         .batch_execute(
@@ -83,7 +84,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     let commit = median(&medians[0]);
     for (way, name) in names.iter().enumerate() {
         let ratio = format!("{:.2}", median(&medians[way]) / commit);
-        row(&[
+        bench.report.row(&[
             name,
             &spread(&medians[way], 2),
             &spread(&tails[way], 2),

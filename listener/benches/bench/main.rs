@@ -1,9 +1,9 @@
-//! Throughput, contention, latency and the cost of idle clients, each beside plain tables of the same server
-//! in the same run, and transactions beside Apache Kafka, as Markdown tables of min / median / max over
-//! alternating rounds.
+//! `pg_kafka` beside Apache Kafka on the same machine in the same run, once as it is and once
+//! with topics that are flushed, as everything is here; and beside plain tables of the same
+//! server. Markdown tables of min / median / max over rounds in which the servers alternate.
 //!
-//! `cargo bench -p pg_kafka_listener -- [throughput] [contention] [latency] [idle] [groups]
-//! [transactions] [--rounds N] [--megabytes N]`
+//! `cargo bench -p pg_kafka_listener -- [PART...] [--quick] [--rounds N] [--megabytes N]`,
+//! where the parts are those of `PARTS`.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -15,24 +15,69 @@ mod apache_kafka;
 #[path = "../../examples/support/mod.rs"]
 mod support;
 
+mod cases;
 mod contention;
 mod groups;
 mod idle;
 mod latency;
+mod load;
+mod process;
+mod report;
+mod servers;
 mod throughput;
+mod tools;
 mod transactions;
 
-use std::fmt::Display;
+use std::time::Duration;
 
+use apache_kafka::ApacheKafka;
+use load::Limit;
+use report::Report;
+use servers::{HEAP, Server};
 use support::{Cluster, Listener, Result};
 
-/// A durable server, its listener, and how much to measure.
+const PARTS: &[&str] = &[
+    "produce",
+    "consume",
+    "throughput",
+    "contention",
+    "latency",
+    "idle",
+    "groups",
+    "transactions",
+];
+
+/// Groups need not wait for more members, here as there.
+const SETTINGS: &str = "max_connections = 200
+max_wal_size = 4GB
+shared_buffers = 512MB
+pg_kafka.group_initial_rebalance_delay = 0";
+const KAFKA_SETTINGS: &[&str] = &["group.initial.rebalance.delay.ms=0"];
+
+/// The servers, and how much to measure.
 struct Bench {
+    /// Ours first, then Apache Kafka's, where that is found.
+    servers: Vec<Server>,
     // The listener ends first.
     listener: Listener,
     cluster: Cluster,
+    _kafka: Option<ApacheKafka>,
+    report: Report,
+    parts: Vec<String>,
     rounds: usize,
     megabytes: usize,
+    quick: bool,
+    limit: Limit,
+}
+
+impl Bench {
+    fn asked(&self, part: &str) -> bool {
+        self.parts.iter().any(|asked| asked == part)
+    }
+
+    fn has_kafka(&self) -> bool {
+        self.servers.len() > 1
+    }
 }
 
 #[tokio::main]
@@ -44,90 +89,90 @@ async fn main() {
 }
 
 async fn bench() -> Result<()> {
+    let bench = start().await?;
+    if bench.asked("produce") || bench.asked("consume") {
+        cases::warm_up(&bench).await?;
+        cases::measure(&bench).await?;
+        bench.report.save()?;
+    }
+    if bench.asked("throughput") {
+        throughput::measure(&bench).await?;
+    }
+    if bench.asked("contention") {
+        contention::measure(&bench).await?;
+    }
+    if bench.asked("latency") {
+        latency::measure(&bench).await?;
+    }
+    if bench.asked("idle") {
+        idle::measure(&bench).await?;
+    }
+    if bench.asked("groups") {
+        groups::measure(&bench).await?;
+    }
+    if bench.asked("transactions") {
+        transactions::measure(&bench).await?;
+    }
+    bench.report.save()
+}
+
+/// Reads the arguments, starts the servers, and says what they are.
+async fn start() -> Result<Bench> {
     let mut parts = Vec::new();
-    let (mut rounds, mut megabytes) = (3, 64);
+    let (mut rounds, mut megabytes, mut quick) = (None, None, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--bench" => {} // cargo's own
-            "--rounds" => rounds = args.next().unwrap_or_default().parse()?,
-            "--megabytes" => megabytes = args.next().unwrap_or_default().parse()?,
-            "throughput" | "contention" | "latency" | "idle" | "groups" | "transactions" => {
-                parts.push(arg);
-            }
-            _ => return Err(format!("unknown argument {arg}").into()),
+            "--quick" => quick = true,
+            "--rounds" => rounds = Some(args.next().unwrap_or_default().parse()?),
+            "--megabytes" => megabytes = Some(args.next().unwrap_or_default().parse()?),
+            part if PARTS.contains(&part) => parts.push(arg),
+            _ => return Err(format!("unknown argument {arg}; parts: {}", PARTS.join(" ")).into()),
         }
     }
-    let asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
+    if parts.is_empty() {
+        parts = PARTS.iter().map(ToString::to_string).collect();
+    }
+    let rounds: usize = rounds.unwrap_or(if quick { 1 } else { 3 });
+    let megabytes: usize = megabytes.unwrap_or(if quick { 100 } else { 300 });
 
-    // fsync, synchronous_commit and full_page_writes stay on, as they are by default.
-    let cluster =
-        Cluster::create("max_connections = 200\nmax_wal_size = 4GB\nshared_buffers = 512MB")?;
+    // fsync, synchronous_commit, full_page_writes and autovacuum stay on, as they are by default.
+    let cluster = Cluster::create(SETTINGS)?;
     let client = cluster.connect("bench").await?;
     client.batch_execute("create extension pg_kafka").await?;
-    let version: String = client.query_one("select version()", &[]).await?.get(0);
     let listener = Listener::start(&cluster)?;
-    let cores = std::thread::available_parallelism()?;
-    println!(
-        "{version}; {cores} cores; fsync, synchronous_commit and full_page_writes on; {rounds} rounds"
-    );
-    let bench = Bench {
+    let kafka = tokio::task::block_in_place(|| ApacheKafka::start(HEAP, KAFKA_SETTINGS));
+    let mut servers = vec![Server::ours(&cluster, &listener).await?];
+    servers.extend(kafka.iter().flat_map(Server::of_kafka));
+    let report = Report::new(&servers)?;
+    report.line(&described(&client, rounds).await?);
+    if let Err(why) = &kafka {
+        report.line(&format!("Measured without Apache Kafka: {why}"));
+    }
+    Ok(Bench {
+        servers,
         listener,
         cluster,
+        _kafka: kafka.ok(),
+        report,
+        parts,
         rounds,
         megabytes,
-    };
-    if asked("throughput") {
-        throughput::measure(&bench).await?;
-    }
-    if asked("contention") {
-        contention::measure(&bench).await?;
-    }
-    if asked("latency") {
-        latency::measure(&bench).await?;
-    }
-    if asked("idle") {
-        idle::measure(&bench).await?;
-    }
-    if asked("groups") {
-        groups::measure(&bench).await?;
-    }
-    if asked("transactions") {
-        transactions::measure(&bench).await?;
-    }
-    Ok(())
+        quick,
+        limit: Limit {
+            bytes: megabytes * 1_000_000,
+            time: Duration::from_secs(if quick { 1 } else { 3 }),
+        },
+    })
 }
 
-fn header(columns: &[&str]) {
-    println!(
-        "| {} |\n|{}",
-        columns.join(" | "),
-        " --- |".repeat(columns.len())
-    );
-}
-
-fn row(columns: &[&dyn Display]) {
-    let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-    println!("| {} |", columns.join(" | "));
-}
-
-/// The middle one of the values, or the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-    }
-}
-
-/// min / median / max.
-fn spread(values: &[f64], digits: usize) -> String {
-    let min = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!(
-        "{min:.digits$} / {:.digits$} / {max:.digits$}",
-        median(values)
-    )
+async fn described(client: &tokio_postgres::Client, rounds: usize) -> Result<String> {
+    const SHOWN: &str = "select pg_catalog.split_part(pg_catalog.version(), ' on ', 1) || '; ' || pg_catalog.string_agg(name || ' ' || pg_catalog.current_setting(name), ', ' order by name)
+        from pg_catalog.pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes', 'autovacuum', 'shared_buffers', 'max_wal_size')";
+    let shown: String = client.query_one(SHOWN, &[]).await?.get(0);
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!(
+        "{shown}; Apache Kafka 4.3.1, KRaft, one node, heap 1 GB; {cores} cores; {rounds} rounds, min / median / max; ratios are pg_kafka's medians to the other's"
+    ))
 }

@@ -12,16 +12,19 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio_postgres::Client;
 
+use crate::Bench;
+use crate::report::{median, spread};
 use crate::support::{Random, Result};
-use crate::{Bench, header, median, row, spread};
 
 const BATCHES: [(&str, usize); 2] = [("16 KB", 16_384), ("256 KB", 262_144)];
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!(
-        "\n### Throughput, MB/s of values (min / median / max; ratio of the medians to COPY)\n"
-    );
-    header(&["record", "what", "MB/s", "records/s", "of COPY"]);
+    bench
+        .report
+        .title("Throughput, MB/s of values (min / median / max; ratio of the medians to COPY)");
+    bench
+        .report
+        .header(&["record", "what", "MB/s", "records/s", "of COPY"]);
     for (name, size) in [("1 KiB", 1024), ("100 B", 100)] {
         let count = bench.megabytes * 1_000_000 / size;
         let values = values(size);
@@ -88,7 +91,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         };
         for (what, rates) in &rates {
             let records: Vec<f64> = rates.iter().map(|rate| rate * 1e6 / size as f64).collect();
-            row(&[
+            bench.report.row(&[
                 &name,
                 what,
                 &spread(rates, 0),

@@ -11,9 +11,10 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
+use crate::Bench;
 use crate::apache_kafka::ApacheKafka;
+use crate::report::{median, spread};
 use crate::support::Result;
-use crate::{Bench, header, median, row, spread};
 
 const PARTITIONS: i32 = 4;
 /// Records of a transaction, and producers.
@@ -27,7 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Client = fn(&str, &str, usize, usize) -> Result<f64>;
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    println!("\n### Transactions per second, {PARTITIONS} partitions, records of 100 bytes\n");
+    bench.report.title(&format!(
+        "Transactions per second, {PARTITIONS} partitions, records of 100 bytes"
+    ));
     let brokers = tokio::task::block_in_place(|| {
         let start = |properties: &[&str]| ApacheKafka::start(&["-Xms512m", "-Xmx512m"], properties);
         Ok::<_, String>([start(&[])?, start(&["log.flush.interval.messages=1"])?])
@@ -35,11 +38,13 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     let brokers = match brokers {
         Ok(brokers) => brokers,
         Err(why) => {
-            println!("Not measured without Apache Kafka: {why}");
+            bench
+                .report
+                .line(&format!("Not measured without Apache Kafka: {why}"));
             return Ok(());
         }
     };
-    header(&[
+    bench.report.header(&[
         "transaction",
         "client",
         "pg_kafka, min / median / max",
@@ -69,7 +74,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             let [ours, plain, flushing] = rates;
             let of = |other: &[f64]| format!("{:.2}", median(&ours) / median(other));
             let (records, producers) = case;
-            row(&[
+            bench.report.row(&[
                 &format!("{records} records, {producers} producers"),
                 &client,
                 &spread(&ours, 0),

@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[allow(clippy::duplicate_mod, reason = "whoever needs it brings it along")]
+#[path = "../../tests/common/guard.rs"]
+mod guard;
+use guard::Guard;
+
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// `PostgreSQL` refuses to run as root: then its programs run as this user.
@@ -45,15 +50,37 @@ fn pg_bin(program: &str) -> Result<PathBuf> {
     Ok(Path::new(&run(Command::new(config).arg("--bindir"))?).join(program))
 }
 
+/// Ends the server in the folder $1 as a crash would, and removes the folder.
+const END_CLUSTER: &str = r#"
+    server=$(head -n 1 "$1/data/postmaster.pid")
+    if [ "$server" ] && grep -qF "$1/data" "/proc/$server/cmdline"; then
+        kill -QUIT "$server"
+        tries=100
+        while [ -d "/proc/$server" ] && [ $tries -gt 0 ]; do
+            sleep 0.1
+            tries=$((tries - 1))
+        done
+    fi
+    rm -rf "$1""#;
+
+/// Ends the listener $1 if it still listens on $2.
+const END_LISTENER: &str = r#"if grep -qF "$2" "/proc/$1/cmdline"; then kill "$1"; fi; rm -f "$3""#;
+
 /// A cluster in a folder of its own, reached only through its socket; gone when dropped.
 pub(crate) struct Cluster {
     dir: PathBuf,
+    /// Outlives this process where it is killed.
+    _guard: Guard,
 }
 
 impl Cluster {
     fn in_new_folder() -> Result<Self> {
         let dir = run(as_server("mktemp").args(["-d", "/tmp/pg_kafka.XXXXXX"]))?;
-        Ok(Cluster { dir: dir.into() })
+        let guard = Guard::new(END_CLUSTER, &[&dir])?;
+        Ok(Cluster {
+            dir: dir.into(),
+            _guard: guard,
+        })
     }
 
     fn data(&self) -> PathBuf {
@@ -179,12 +206,15 @@ impl Drop for Cluster {
 pub(crate) struct Listener {
     child: Child,
     pub(crate) address: String,
+    /// Outlives this process where it is killed.
+    _guard: Guard,
 }
 
 impl Listener {
     pub(crate) fn start(cluster: &Cluster) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
+        let log = std::env::temp_dir().join(format!("pg_kafka_listener.{port}.log"));
         let child = Command::new(listener_program()?)
             .args([
                 "--database-url",
@@ -196,11 +226,14 @@ impl Listener {
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(
-                std::env::temp_dir().join(format!("pg_kafka_listener.{port}.log")),
-            )?)
+            .stderr(std::fs::File::create(&log)?)
             .spawn()?;
-        let mut listener = Listener { child, address };
+        let (pid, log) = (child.id().to_string(), log.display().to_string());
+        let mut listener = Listener {
+            child,
+            _guard: Guard::new(END_LISTENER, &[&pid, &address, &log])?,
+            address,
+        };
         let until = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(&listener.address).is_err() {
             if listener.child.try_wait()?.is_some() || Instant::now() > until {

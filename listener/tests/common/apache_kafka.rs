@@ -5,11 +5,16 @@
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+#[allow(clippy::duplicate_mod, reason = "whoever needs it brings it along")]
+#[path = "guard.rs"]
+mod guard;
+use guard::Guard;
 
 /// Longer than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -29,10 +34,9 @@ pub(crate) const SMALL: &[&str] = &[
 pub(crate) struct ApacheKafka {
     pub(crate) address: String,
     child: Child,
-    /// Ends the broker when this end of its standard input is closed.
-    guard: Child,
-    guarded: Option<ChildStdin>,
     folder: TempDir,
+    /// Outlives this process where it is killed.
+    _guard: Guard,
 }
 
 impl ApacheKafka {
@@ -77,13 +81,12 @@ impl ApacheKafka {
             .stderr(log)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let mut guard = guard(&child, folder.path())?;
+        let guard = guard(&child, folder.path()).map_err(|error| error.to_string())?;
         let mut kafka = Self {
             address: format!("127.0.0.1:{port}"),
             child,
-            guarded: guard.stdin.take(),
-            guard,
             folder,
+            _guard: guard,
         };
         kafka.wait()?;
         Ok(kafka)
@@ -116,26 +119,16 @@ impl Drop for ApacheKafka {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.guarded = None;
-        let _ = self.guard.wait();
     }
 }
 
-/// Outlives this process where it is killed, too: the broker, if it still is one, is ended
-/// and its folder removed.
-fn guard(broker: &Child, folder: &Path) -> Result<Child, String> {
-    const SCRIPT: &str = r#"
-        cat >/dev/null
+/// The broker, if it still is one, is ended and its folder removed.
+fn guard(broker: &Child, folder: &Path) -> std::io::Result<Guard> {
+    const COMMANDS: &str = r#"
         if grep -qF "$2" "/proc/$1/cmdline" 2>/dev/null; then kill -9 "$1"; fi
         rm -rf "$2""#;
-    Command::new("sh")
-        .args(["-c", SCRIPT, "guard", &broker.id().to_string()])
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("sh: {error}"))
+    let folder = folder.display().to_string();
+    Guard::new(COMMANDS, &[&broker.id().to_string(), &folder])
 }
 
 /// What lies in `tests/kafka`.
@@ -168,7 +161,8 @@ fn install() -> Result<(), String> {
     std::fs::write(stamp, read(&pom)).map_err(|error| error.to_string())
 }
 
-fn java(flags: &[&str], class: &str) -> Command {
+/// A program of the broker's jars, in a Java machine with these flags.
+pub(crate) fn java(flags: &[&str], class: &str) -> Command {
     let mut command = Command::new("java");
     let log_settings = sources().join("log4j2.yaml");
     command.args(flags);
