@@ -2,8 +2,9 @@
 //!
 //! Settings are librdkafka's own but for acks (all, its default too), batches, linger and
 //! codec of the case, idempotence (off: with it librdkafka keeps one request for a partition
-//! in flight), the memory of a producer (32 MiB, as Java's) and the pause of a consumer whose
-//! queue is full (a second by default, and then that is what one measures).
+//! in flight), the memory of a producer (8 MiB, which is 30 of the large batches, and soon written when
+//! time is up) and the pause of a consumer whose queue is full (a second by default, and then
+//! that is what one measures).
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
@@ -21,7 +22,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::servers::Done;
 use crate::support::{Random, Result};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How records are produced.
 #[derive(Clone, Copy)]
@@ -52,14 +53,14 @@ impl Case {
         )
     }
 
-    fn config(&self, address: &str) -> ClientConfig {
+    pub(crate) fn config(&self, address: &str) -> ClientConfig {
         let mut config = client(address);
         config
             .set("enable.idempotence", self.idempotent.to_string())
             .set("batch.size", self.batch_bytes.to_string())
             .set("linger.ms", self.linger_ms.to_string())
             .set("compression.type", self.codec)
-            .set("queue.buffering.max.kbytes", "32768")
+            .set("queue.buffering.max.kbytes", "8192")
             .set("queue.buffering.max.messages", "1000000");
         config
     }

@@ -24,6 +24,8 @@ mod load;
 mod process;
 mod report;
 mod servers;
+mod synchronous;
+mod tail;
 mod throughput;
 mod tools;
 mod transactions;
@@ -39,6 +41,8 @@ use support::{Cluster, Listener, Result};
 const PARTS: &[&str] = &[
     "produce",
     "consume",
+    "synchronous",
+    "tail",
     "throughput",
     "contention",
     "latency",
@@ -90,10 +94,16 @@ async fn main() {
 
 async fn bench() -> Result<()> {
     let bench = start().await?;
+    cases::warm_up(&bench).await?;
     if bench.asked("produce") || bench.asked("consume") {
-        cases::warm_up(&bench).await?;
         cases::measure(&bench).await?;
         bench.report.save()?;
+    }
+    if bench.asked("synchronous") {
+        synchronous::measure(&bench).await?;
+    }
+    if bench.asked("tail") {
+        tail::measure(&bench).await?;
     }
     if bench.asked("throughput") {
         throughput::measure(&bench).await?;

@@ -25,6 +25,7 @@ pub(crate) struct Server {
 }
 
 /// What a load has done.
+#[derive(Clone)]
 pub(crate) struct Done {
     /// MB/s, something per second, or milliseconds.
     pub(crate) value: f64,
@@ -34,6 +35,7 @@ pub(crate) struct Done {
 }
 
 /// A load's result and cost.
+#[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) done: Done,
     pub(crate) server_cpu: f64,
@@ -41,6 +43,15 @@ pub(crate) struct Run {
     pub(crate) wal_bytes: f64,
     pub(crate) server_memory: f64,
     pub(crate) listener_memory: f64,
+}
+
+impl Run {
+    /// Another figure of the same run.
+    pub(crate) fn with(&self, value: f64) -> Self {
+        let mut run = self.clone();
+        run.done.value = value;
+        run
+    }
 }
 
 impl Server {

@@ -118,3 +118,32 @@ fn finite(done: Done, tool: &str) -> Result<Done> {
         Err(format!("{tool} printed no rate").into())
     }
 }
+
+/// Milliseconds on average and at the 99th percentile, by `EndToEndLatency`: from the start
+/// of a produce to the record's arrival at a consumer.
+pub(crate) fn latency(address: &str, topic: &str, records: usize) -> Result<(f64, f64)> {
+    let said = printed(tool(
+        "EndToEndLatency",
+        &[
+            "--bootstrap-server",
+            address,
+            "--topic",
+            topic,
+            "--num-records",
+            &records.to_string(),
+            "--producer-acks",
+            "all",
+            "--record-size",
+            "100",
+        ],
+    )?)?;
+    let after = |name: &str| -> Option<f64> {
+        let rest = said.split_once(name)?.1.trim_start_matches([' ', '=', ':']);
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        rest[..end.unwrap_or(rest.len())].parse().ok()
+    };
+    match (after("Avg latency"), after("99th")) {
+        (Some(average), Some(tail)) => Ok((average, tail)),
+        _ => Err(format!("EndToEndLatency printed {said}").into()),
+    }
+}
