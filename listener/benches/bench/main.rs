@@ -15,8 +15,10 @@ mod apache_kafka;
 #[path = "../../examples/support/mod.rs"]
 mod support;
 
+mod bulk;
 mod cases;
-mod contention;
+mod chart;
+mod commits;
 mod groups;
 mod idle;
 mod latency;
@@ -26,7 +28,6 @@ mod report;
 mod servers;
 mod synchronous;
 mod tail;
-mod throughput;
 mod tools;
 mod transactions;
 
@@ -43,12 +44,11 @@ const PARTS: &[&str] = &[
     "consume",
     "synchronous",
     "tail",
-    "throughput",
-    "contention",
     "latency",
+    "transactions",
+    "sql",
     "idle",
     "groups",
-    "transactions",
 ];
 
 /// Groups need not wait for more members, here as there.
@@ -69,7 +69,6 @@ struct Bench {
     report: Report,
     parts: Vec<String>,
     rounds: usize,
-    megabytes: usize,
     quick: bool,
     limit: Limit,
 }
@@ -95,35 +94,26 @@ async fn main() {
 async fn bench() -> Result<()> {
     let bench = start().await?;
     cases::warm_up(&bench).await?;
-    if bench.asked("produce") || bench.asked("consume") {
-        cases::measure(&bench).await?;
+    for part in PARTS.iter().filter(|part| bench.asked(part)) {
+        match *part {
+            // Both in one go: what is consumed has to be produced.
+            "consume" if bench.asked("produce") => {}
+            "produce" | "consume" => cases::measure(&bench).await?,
+            "synchronous" => synchronous::measure(&bench).await?,
+            "tail" => tail::measure(&bench).await?,
+            "latency" => latency::measure(&bench).await?,
+            "transactions" => transactions::measure(&bench).await?,
+            "sql" => {
+                commits::measure(&bench).await?;
+                bulk::measure(&bench).await?;
+            }
+            "idle" => idle::measure(&bench).await?,
+            "groups" => groups::measure(&bench).await?,
+            _ => return Err(format!("no part {part}").into()),
+        }
         bench.report.save()?;
     }
-    if bench.asked("synchronous") {
-        synchronous::measure(&bench).await?;
-    }
-    if bench.asked("tail") {
-        tail::measure(&bench).await?;
-    }
-    if bench.asked("throughput") {
-        throughput::measure(&bench).await?;
-    }
-    if bench.asked("contention") {
-        contention::measure(&bench).await?;
-    }
-    if bench.asked("latency") {
-        latency::measure(&bench).await?;
-    }
-    if bench.asked("idle") {
-        idle::measure(&bench).await?;
-    }
-    if bench.asked("groups") {
-        groups::measure(&bench).await?;
-    }
-    if bench.asked("transactions") {
-        transactions::measure(&bench).await?;
-    }
-    bench.report.save()
+    Ok(())
 }
 
 /// Reads the arguments, starts the servers, and says what they are.
@@ -168,7 +158,6 @@ async fn start() -> Result<Bench> {
         report,
         parts,
         rounds,
-        megabytes,
         quick,
         limit: Limit {
             bytes: megabytes * 1_000_000,

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::chart;
 use crate::servers::{Run, Server};
 use crate::support::Result;
 
@@ -178,6 +179,9 @@ impl Report {
         let json = serde_json::to_string_pretty(&results)?;
         std::fs::write(self.folder.join("results.md"), &*lock(&self.markdown))?;
         std::fs::write(self.folder.join("results.json"), json)?;
+        if let Some(chart) = chart::draw(&series, &self.servers) {
+            std::fs::write(self.folder.join("chart.svg"), chart)?;
+        }
         Ok(())
     }
 }

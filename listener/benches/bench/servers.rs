@@ -81,6 +81,13 @@ impl Server {
         ]
     }
 
+    /// A broker that flushes whatever it appends.
+    pub(crate) fn of_flushing_kafka(kafka: &ApacheKafka) -> Self {
+        let [mut server, flushing] = Self::of_kafka(kafka);
+        server.name = flushing.name;
+        server
+    }
+
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
         Ok(ClientConfig::new()
             .set("bootstrap.servers", &self.address)

@@ -2,21 +2,20 @@
 //! as it is and once told to flush what is appended, as this server does.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use crate::Bench;
-use crate::apache_kafka::ApacheKafka;
-use crate::report::{median, spread};
+use crate::apache_kafka::{self, ApacheKafka};
+use crate::report::Series;
+use crate::servers::{Done, HEAP, Run, Server};
 use crate::support::Result;
 
 const PARTITIONS: i32 = 4;
+const SIZE: usize = 100;
 /// Records of a transaction, and producers.
 const CASES: [(usize, usize); 2] = [(100, 1), (10, 4)];
 const CLIENTS: [(&str, Client); 2] = [("librdkafka", librdkafka), ("Java", java)];
@@ -28,82 +27,67 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Client = fn(&str, &str, usize, usize) -> Result<f64>;
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
-    bench.report.title(&format!(
-        "Transactions per second, {PARTITIONS} partitions, records of 100 bytes"
+    bench.report.comparison(&format!(
+        "Transactions per second, {PARTITIONS} partitions, records of {SIZE} bytes"
     ));
-    let brokers = tokio::task::block_in_place(|| {
-        let start = |properties: &[&str]| ApacheKafka::start(&["-Xms512m", "-Xmx512m"], properties);
-        Ok::<_, String>([start(&[])?, start(&["log.flush.interval.messages=1"])?])
-    });
-    let brokers = match brokers {
-        Ok(brokers) => brokers,
-        Err(why) => {
-            bench
-                .report
-                .line(&format!("Not measured without Apache Kafka: {why}"));
-            return Ok(());
-        }
-    };
-    bench.report.header(&[
-        "transaction",
-        "client",
-        "pg_kafka, min / median / max",
-        "Apache Kafka",
-        "of it",
-        "Apache Kafka, flushing",
-        "of it",
-    ]);
-    let addresses = [
-        &bench.listener.address,
-        &brokers[0].address,
-        &brokers[1].address,
-    ];
+    // Flushed topics are not enough: the log of transactions has to be flushed as well.
+    let flushing = &["log.flush.interval.messages=1"];
+    let broker = bench
+        .has_kafka()
+        .then(|| tokio::task::block_in_place(|| ApacheKafka::start(HEAP, flushing)))
+        .transpose()?;
+    let flushing = broker.as_ref().map(Server::of_flushing_kafka);
+    let kept = if flushing.is_some() { 2 } else { 1 };
+    let servers: Vec<&Server> = bench.servers.iter().take(kept).chain(&flushing).collect();
     // What it has not yet compiled costs a new broker the first round.
-    for address in addresses {
-        rate(address, "warm-up", librdkafka, CASES[1]).await?;
+    for server in &servers {
+        rate(server, "warm-up", librdkafka, CASES[1]).await?;
     }
     for case in CASES {
         for (client, run) in CLIENTS {
-            let mut rates: [Vec<f64>; 3] = Default::default();
+            if client == "Java" && !bench.has_kafka() {
+                continue;
+            }
+            let mut runs: Vec<Vec<Run>> = servers.iter().map(|_| Vec::new()).collect();
             for round in 0..bench.rounds {
-                for (address, rates) in addresses.iter().zip(&mut rates) {
+                for turn in 0..servers.len() {
+                    let place = (round + turn) % servers.len();
                     let topic = format!("transactions-{client}-{}-{round}", case.0);
-                    rates.push(rate(address, &topic, run, case).await?);
+                    runs[place].push(rate(servers[place], &topic, run, case).await?);
                 }
             }
-            let [ours, plain, flushing] = rates;
-            let of = |other: &[f64]| format!("{:.2}", median(&ours) / median(other));
-            let (records, producers) = case;
-            bench.report.row(&[
-                &format!("{records} records, {producers} producers"),
-                &client,
-                &spread(&ours, 0),
-                &spread(&plain, 0),
-                &of(&plain),
-                &spread(&flushing, 0),
-                &of(&flushing),
-            ]);
+            bench.report.compared(Series {
+                part: "transactions",
+                case: format!("{} records, {} producers", case.0, case.1),
+                client,
+                unit: "per s",
+                runs,
+            });
         }
     }
+    bench.report.costs("transactions");
     Ok(())
 }
 
 async fn rate(
-    address: &str,
+    server: &Server,
     topic: &str,
     client: Client,
     (records, producers): (usize, usize),
-) -> Result<f64> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", address)
-        .create()?;
-    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
-    for created in admin.create_topics(&[new], &AdminOptions::new()).await? {
-        created.map_err(|(topic, error)| format!("{topic}: {error}"))?;
-    }
-    let rate = tokio::task::block_in_place(|| client(address, topic, records, producers))?;
-    admin.delete_topics(&[topic], &AdminOptions::new()).await?;
-    Ok(rate)
+) -> Result<Run> {
+    server.create_topic(topic, PARTITIONS as usize).await?;
+    let load = || {
+        let rate = client(&server.address, topic, records, producers)?;
+        let operations = rate * (WARM_UP + TIME).as_secs_f64();
+        Ok(Done {
+            value: rate,
+            bytes: operations * (records * SIZE) as f64,
+            operations,
+        })
+    };
+    let run = server.measure(load).await?;
+    server.delete_topic(topic).await?;
+    Ok(run)
 }
 
 fn librdkafka(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
@@ -141,7 +125,7 @@ fn commit(
         .set("linger.ms", "0")
         .create()?;
     producer.init_transactions(PATIENCE)?;
-    let value = [b'x'; 100];
+    let value = [b'x'; SIZE];
     let mut partitions = (0..PARTITIONS).cycle();
     while !stop.load(Relaxed) {
         producer.begin_transaction()?;
@@ -163,7 +147,6 @@ fn commit(
 
 /// The broker's jars hold the client, too.
 fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
-    let jars = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka/jars");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/CommitRate.java");
     let numbers = [
         PARTITIONS as usize,
@@ -172,9 +155,7 @@ fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<
         WARM_UP.as_millis() as usize,
         TIME.as_millis() as usize,
     ];
-    let output = Command::new("java")
-        .args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())])
-        .arg(program)
+    let output = apache_kafka::java(&["-Xmx256m"], &program.display().to_string())
         .args([address, topic])
         .args(numbers.map(|number| number.to_string()))
         .output()?;

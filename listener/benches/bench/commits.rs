@@ -1,18 +1,36 @@
-//! One-record transactions of 16 sessions on one partition, beside a plain INSERT.
+//! One-record transactions of 16 sessions on one partition, beside a plain INSERT, and what a
+//! trigger that publishes adds to one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::Bench;
 use crate::report::{median, spread};
 use crate::support::Result;
 
 const SESSIONS: usize = 16;
-const TIME: Duration = Duration::from_secs(4);
 
-const INSERT: &str = "insert into plain_commits values ($1)";
-const PRODUCE: &str = "select kafka.produce('contention', $1::bytea, partition => 0)";
+const TABLES: &str = "
+    create table commits_plain (value bytea);
+    create table commits_published (value bytea);
+    create function commits_publish() returns trigger language plpgsql as $$
+    begin
+        perform kafka.produce('commits', new.value, partition => 0);
+        return null;
+    end $$;
+    create trigger publish after insert on commits_published
+        for each row execute function commits_publish();
+    select kafka.create_topic('commits', 1)";
+const INSERT: &str = "insert into commits_plain values ($1)";
+const PRODUCE: &str = "select kafka.produce('commits', $1::bytea, partition => 0)";
+const PUBLISH: &str = "insert into commits_published values ($1)";
+const WAYS: [&str; 4] = [
+    "plain INSERT",
+    "kafka.produce",
+    "kafka.produce, another transaction open that has produced",
+    "INSERT with a trigger that publishes",
+];
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     bench.report.title(&format!(
@@ -20,14 +38,10 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     ));
     bench
         .report
-        .header(&["transaction", "min / median / max", "of INSERT"]);
+        .header(&["transaction", "per second", "of INSERT"]);
     let client = bench.cluster.connect("bench").await?;
-    client
-        .batch_execute(
-            "create table plain_commits (value bytea); select kafka.create_topic('contention', 1)",
-        )
-        .await?;
-    let mut rates = [Vec::new(), Vec::new(), Vec::new()];
+    client.batch_execute(TABLES).await?;
+    let mut rates: [Vec<f64>; 4] = Default::default();
     for _ in 0..bench.rounds {
         rates[0].push(commits(bench, INSERT).await?);
         rates[1].push(commits(bench, PRODUCE).await?);
@@ -36,19 +50,12 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         client.execute(PRODUCE, &[&&b"long"[..]]).await?;
         rates[2].push(commits(bench, PRODUCE).await?);
         client.batch_execute("commit").await?;
+        rates[3].push(commits(bench, PUBLISH).await?);
     }
     let insert = median(&rates[0]);
-    let names = [
-        "plain INSERT",
-        "kafka.produce",
-        "kafka.produce, another transaction open that has produced",
-    ];
-    for (name, rates) in names.iter().zip(&rates) {
-        bench.report.row(&[
-            name,
-            &spread(rates, 0),
-            &format!("{:.2}", median(rates) / insert),
-        ]);
+    for (what, rates) in WAYS.iter().zip(&rates) {
+        let ratio = format!("{:.2}", median(rates) / insert);
+        bench.report.row(&[what, &spread(rates, 0), &ratio]);
     }
     Ok(())
 }
@@ -74,9 +81,9 @@ async fn commits(bench: &Bench, sql: &'static str) -> Result<f64> {
         });
     }
     // The first statements also load the library and plan.
-    tokio::time::sleep(TIME / 8).await;
+    tokio::time::sleep(bench.limit.time / 8).await;
     let (started, before) = (Instant::now(), count.load(Relaxed));
-    tokio::time::sleep(TIME).await;
+    tokio::time::sleep(bench.limit.time).await;
     let rate = (count.load(Relaxed) - before) as f64 / started.elapsed().as_secs_f64();
     stop.store(true, Relaxed);
     while let Some(session) = sessions.join_next().await {
