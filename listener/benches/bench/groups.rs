@@ -7,20 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_core::code;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, RequestHeader, SyncGroupRequest,
+    GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest,
 };
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use kafka_protocol::protocol::StrBytes;
 
 use crate::Bench;
 use crate::process::cpu;
 use crate::support::Result;
+use crate::wire::Connection;
 
 const GROUPS: usize = 200;
 const MEMBERS: usize = 5;
@@ -94,10 +93,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
 }
 
 async fn member(address: &str, number: usize, beats: &AtomicU64) -> Result<()> {
-    let mut connection = Connection {
-        stream: TcpStream::connect(address).await?,
-    };
-    connection.stream.set_nodelay(true)?;
+    let mut connection = Connection::open(address).await?;
     let group_id = GroupId(StrBytes::from_string(format!("bench-{}", number / MEMBERS)));
     let mut member_id = StrBytes::default();
     loop {
@@ -161,31 +157,4 @@ fn sync_request(group_id: &GroupId, joined: &JoinGroupResponse) -> SyncGroupRequ
         .with_protocol_type(joined.protocol_type.clone())
         .with_protocol_name(joined.protocol_name.clone())
         .with_assignments(assignments.collect())
-}
-
-struct Connection {
-    stream: TcpStream,
-}
-
-impl Connection {
-    async fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
-        let head = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version);
-        let mut frame = BytesMut::from(&[0; 4][..]);
-        head.encode(&mut frame, R::header_version(version))?;
-        request.encode(&mut frame, version)?;
-        let length = u32::try_from(frame.len() - 4)?;
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&frame).await?;
-        let length = self.stream.read_u32().await?;
-        let mut answer = vec![0; length as usize];
-        self.stream.read_exact(&mut answer).await?;
-        let mut answer = Bytes::from(answer);
-        answer.advance(4);
-        if R::Response::header_version(version) == 1 {
-            answer.advance(1);
-        }
-        Ok(R::Response::decode(&mut answer, version)?)
-    }
 }

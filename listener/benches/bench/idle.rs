@@ -1,4 +1,5 @@
-//! What 100 consumers that wait for records cost: CPU of listener and server, database sessions.
+//! What servers cost that nobody asks for anything, and what 100 consumers do that wait for
+//! records: CPU of listener and server, database sessions.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ const CONSUMERS: usize = 100;
 const TIME: Duration = Duration::from_secs(10);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
+    alone(bench).await?;
     bench.report.title(&format!(
         "Idle: {CONSUMERS} consumers waiting, over {} s",
         TIME.as_secs()
@@ -59,6 +61,27 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             &sessions,
         ]);
         tokio::task::spawn_blocking(move || drop(consumers)).await?;
+    }
+    Ok(())
+}
+
+/// An idle server stands beside each that is measured: it must not cost anything much.
+async fn alone(bench: &Bench) -> Result<()> {
+    bench
+        .report
+        .title(&format!("Idle: no clients, over {} s", TIME.as_secs()));
+    bench.report.header(&["server", "% of one core"]);
+    // The third server is the second one's process.
+    let servers = bench.servers.iter().take(2);
+    let seconds = || -> Result<Vec<f64>> {
+        let of = servers.clone().map(|server| Ok(server.cpu()?.iter().sum()));
+        of.collect()
+    };
+    let before = seconds()?;
+    tokio::time::sleep(TIME).await;
+    for ((server, before), after) in servers.clone().zip(before).zip(seconds()?) {
+        let percent = 100.0 * (after - before) / TIME.as_secs_f64();
+        bench.report.row(&[&server.name, &format!("{percent:.1}")]);
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //! with topics that are flushed, as everything is here; and beside plain tables of the same
 //! server. Markdown tables of min / median / max over rounds in which the servers alternate.
 //!
-//! `cargo bench -p pg_kafka_listener -- [PART...] [--quick] [--rounds N] [--megabytes N]`,
-//! where the parts are those of `PARTS`.
+//! `cargo bench -p pg_kafka_listener -- [PART...] [--quick] [--rounds N] [--megabytes N]
+//! [--profile] [--gigabytes N] [--minutes N]`, where the parts are those of `PARTS`, which are
+//! all measured where none is named, and of `LONG_PARTS`.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -19,17 +20,21 @@ mod bulk;
 mod cases;
 mod chart;
 mod commits;
+mod flat;
 mod groups;
 mod idle;
 mod latency;
 mod load;
 mod process;
+mod profile;
 mod report;
 mod servers;
+mod soak;
 mod synchronous;
 mod tail;
 mod tools;
 mod transactions;
+mod wire;
 
 use std::time::Duration;
 
@@ -51,6 +56,12 @@ const PARTS: &[&str] = &[
     "groups",
 ];
 
+/// Long ones, only measured when asked for.
+const LONG_PARTS: &[&str] = &["flat", "soak"];
+
+/// Nothing of Apache Kafka is beside these.
+const ALONE: &[&str] = &["sql", "groups", "flat", "soak"];
+
 /// Groups need not wait for more members, here as there.
 const SETTINGS: &str = "max_connections = 200
 max_wal_size = 4GB
@@ -70,6 +81,11 @@ struct Bench {
     parts: Vec<String>,
     rounds: usize,
     quick: bool,
+    profile: bool,
+    /// The most that `flat` writes before it measures.
+    gigabytes: usize,
+    /// Of `soak`.
+    minutes: usize,
     limit: Limit,
 }
 
@@ -94,7 +110,8 @@ async fn main() {
 async fn bench() -> Result<()> {
     let bench = start().await?;
     cases::warm_up(&bench).await?;
-    for part in PARTS.iter().filter(|part| bench.asked(part)) {
+    let all = PARTS.iter().chain(LONG_PARTS);
+    for part in all.filter(|part| bench.asked(part)) {
         match *part {
             // Both in one go: what is consumed has to be produced.
             "consume" if bench.asked("produce") => {}
@@ -109,40 +126,57 @@ async fn bench() -> Result<()> {
             }
             "idle" => idle::measure(&bench).await?,
             "groups" => groups::measure(&bench).await?,
+            "flat" => flat::measure(&bench).await?,
+            "soak" => soak::measure(&bench).await?,
             _ => return Err(format!("no part {part}").into()),
         }
         bench.report.save()?;
     }
-    Ok(())
+    if bench.profile {
+        profile::measure(&bench).await?;
+    }
+    bench.report.save()
 }
 
 /// Reads the arguments, starts the servers, and says what they are.
 async fn start() -> Result<Bench> {
     let mut parts = Vec::new();
-    let (mut rounds, mut megabytes, mut quick) = (None, None, false);
+    let (mut rounds, mut megabytes, mut quick, mut profile) = (None, None, false, false);
+    let (mut gigabytes, mut minutes) = (20, 20);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        let mut number = || args.next().unwrap_or_default().parse::<usize>();
         match arg.as_str() {
             "--bench" => {} // cargo's own
             "--quick" => quick = true,
-            "--rounds" => rounds = Some(args.next().unwrap_or_default().parse()?),
-            "--megabytes" => megabytes = Some(args.next().unwrap_or_default().parse()?),
-            part if PARTS.contains(&part) => parts.push(arg),
-            _ => return Err(format!("unknown argument {arg}; parts: {}", PARTS.join(" ")).into()),
+            "--profile" => profile = true,
+            "--rounds" => rounds = Some(number()?),
+            "--megabytes" => megabytes = Some(number()?),
+            "--gigabytes" => gigabytes = number()?,
+            "--minutes" => minutes = number()?,
+            part if PARTS.contains(&part) || LONG_PARTS.contains(&part) => parts.push(arg),
+            _ => {
+                let known = [PARTS, LONG_PARTS].concat().join(" ");
+                return Err(format!("unknown argument {arg}; parts: {known}").into());
+            }
         }
     }
     if parts.is_empty() {
         parts = PARTS.iter().map(ToString::to_string).collect();
     }
-    let rounds: usize = rounds.unwrap_or(if quick { 1 } else { 3 });
-    let megabytes: usize = megabytes.unwrap_or(if quick { 100 } else { 300 });
+    let rounds = rounds.unwrap_or(if quick { 1 } else { 3 });
+    let megabytes = megabytes.unwrap_or(if quick { 100 } else { 300 });
 
     // fsync, synchronous_commit, full_page_writes and autovacuum stay on, as they are by default.
     let cluster = Cluster::create(SETTINGS)?;
     let client = cluster.connect("bench").await?;
     client.batch_execute("create extension pg_kafka").await?;
     let listener = Listener::start(&cluster)?;
-    let kafka = tokio::task::block_in_place(|| ApacheKafka::start(HEAP, KAFKA_SETTINGS));
+    let kafka = if parts.iter().all(|part| ALONE.contains(&part.as_str())) {
+        Err("these parts are of pg_kafka alone".to_owned())
+    } else {
+        tokio::task::block_in_place(|| ApacheKafka::start(HEAP, KAFKA_SETTINGS))
+    };
     let mut servers = vec![Server::ours(&cluster, &listener).await?];
     servers.extend(kafka.iter().flat_map(Server::of_kafka));
     let report = Report::new(&servers)?;
@@ -159,6 +193,9 @@ async fn start() -> Result<Bench> {
         parts,
         rounds,
         quick,
+        profile,
+        gigabytes,
+        minutes,
         limit: Limit {
             bytes: megabytes * 1_000_000,
             time: Duration::from_secs(if quick { 1 } else { 3 }),

@@ -30,7 +30,7 @@ fn cpu_of(pid: u32) -> Option<f64> {
 }
 
 /// Those that its first thread has started: neither server nor listener starts any elsewhere.
-fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     children
         .unwrap_or_default()

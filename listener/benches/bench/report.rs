@@ -50,11 +50,26 @@ impl Series {
     }
 }
 
+/// One that is not of `Series`.
+#[derive(Default)]
+struct Table {
+    title: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn json(&self) -> Value {
+        json!({ "title": self.title, "columns": self.columns, "rows": self.rows })
+    }
+}
+
 /// Written anew after each part, so that one that fails takes nothing along.
 pub(crate) struct Report {
     pub(crate) folder: PathBuf,
     servers: Vec<String>,
     markdown: Mutex<String>,
+    tables: Mutex<Vec<Table>>,
     series: Mutex<Vec<Series>>,
 }
 
@@ -67,6 +82,7 @@ impl Report {
             folder,
             servers: servers.iter().map(|server| server.name.into()).collect(),
             markdown: Mutex::default(),
+            tables: Mutex::default(),
             series: Mutex::default(),
         })
     }
@@ -80,16 +96,26 @@ impl Report {
 
     pub(crate) fn title(&self, title: &str) {
         self.line(&format!("\n### {title}\n"));
+        lock(&self.tables).push(Table {
+            title: title.to_owned(),
+            ..Table::default()
+        });
     }
 
     pub(crate) fn header(&self, columns: &[&str]) {
         self.line(&format!("| {} |", columns.join(" | ")));
         self.line(&format!("|{}", " --- |".repeat(columns.len())));
+        if let Some(table) = lock(&self.tables).last_mut() {
+            table.columns = columns.iter().map(ToString::to_string).collect();
+        }
     }
 
     pub(crate) fn row(&self, columns: &[&dyn Display]) {
         let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
         self.line(&format!("| {} |", columns.join(" | ")));
+        if let Some(table) = lock(&self.tables).last_mut() {
+            table.rows.push(columns);
+        }
     }
 
     /// The head of a table of `compared` rows.
@@ -175,7 +201,10 @@ impl Report {
     pub(crate) fn save(&self) -> Result<()> {
         let series = lock(&self.series);
         let all: Vec<Value> = series.iter().map(|one| one.json(&self.servers)).collect();
-        let results = json!({ "servers": self.servers, "series": all });
+        let tables = lock(&self.tables);
+        let others = tables.iter().filter(|table| !table.rows.is_empty());
+        let others: Vec<Value> = others.map(Table::json).collect();
+        let results = json!({ "servers": self.servers, "series": all, "tables": others });
         let json = serde_json::to_string_pretty(&results)?;
         std::fs::write(self.folder.join("results.md"), &*lock(&self.markdown))?;
         std::fs::write(self.folder.join("results.json"), json)?;

@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
     topic_config: &'static [(&'static str, &'static str)],
     /// The server's process, and the listener's.
-    pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
     /// Of `pg_kafka`.
     database: Option<Client>,
 }

@@ -137,7 +137,7 @@ fn arrivals(
 ) -> Result<Vec<f64>> {
     let consumer = consumer(address, topic, 1, Offset::End)?;
     let mut delays = Vec::new();
-    let until = Instant::now() + PATIENCE;
+    let mut until = Instant::now() + PATIENCE;
     while (delays.len() as u64) < expected.load(Relaxed) {
         if Instant::now() > until {
             return Err("records are missing at the tail".into());
@@ -147,6 +147,7 @@ fn arrivals(
         };
         let message = message?;
         follows.store(true, Relaxed);
+        until = Instant::now() + PATIENCE;
         let value = rdkafka::Message::payload(&message).unwrap_or_default();
         if value.len() == CASE.size
             && let Some(stamp) = value.first_chunk()
