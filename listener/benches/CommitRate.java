@@ -31,6 +31,11 @@ public final class CommitRate {
             String id = args[1] + "-" + i;
             all.add(threads.submit((Callable<Void>) () -> commit(args[0], args[1], id, numbers[0], numbers[2])));
         }
+        // A busy machine takes its time to get so far.
+        long until = System.nanoTime() + 30_000_000_000L;
+        while (COUNT.get() == 0 && System.nanoTime() < until) {
+            Thread.sleep(1);
+        }
         Thread.sleep(numbers[3]);
         long before = COUNT.get();
         long started = System.nanoTime();

@@ -24,13 +24,13 @@ use crate::wire::Connection;
 const GROUPS: usize = 200;
 const MEMBERS: usize = 5;
 const INTERVAL: Duration = Duration::from_secs(3);
-const TIME: Duration = Duration::from_mins(1);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
+    let time = Duration::from_secs(if bench.quick { 15 } else { 60 });
     bench.report.title(&format!(
         "Groups: {GROUPS} of {MEMBERS} members, a heartbeat each {} s, over {} s",
         INTERVAL.as_secs(),
-        TIME.as_secs()
+        time.as_secs()
     ));
     let client = bench.cluster.connect("bench").await?;
     let beats = Arc::new(AtomicU64::new(0));
@@ -68,7 +68,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         ))
     };
     let before = look().await?;
-    tokio::time::sleep(TIME).await;
+    tokio::time::sleep(time).await;
     let after = look().await?;
     for member in members {
         member.abort();
@@ -83,10 +83,10 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     let (listener, server) = (after.0 - before.0, after.1 - before.1);
     let count = (after.3 - before.3) as f64;
     bench.report.row(&[
-        &format!("{:.0}", count / TIME.as_secs_f64()),
+        &format!("{:.0}", count / time.as_secs_f64()),
         &format!("{listener:.2}"),
         &format!("{server:.2}"),
-        &format!("{:.1}", 100.0 * (listener + server) / TIME.as_secs_f64()),
+        &format!("{:.1}", 100.0 * (listener + server) / time.as_secs_f64()),
         &format!("{:.0}", (after.2 - before.2) / count),
     ]);
     Ok(())

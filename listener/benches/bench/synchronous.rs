@@ -34,7 +34,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         }
         bench.report.compared(Series {
             part: "synchronous",
-            case: format!("{PRODUCERS} producers to {partitions} partitions"),
+            case: format!("{PRODUCERS} to {partitions} partitions"),
             client: "librdkafka",
             unit: "records/s",
             runs,

@@ -99,6 +99,10 @@ fn librdkafka(address: &str, topic: &str, records: usize, producers: usize) -> R
                 scope.spawn(move || commit(address, topic, number, records, stop, count))
             })
             .collect();
+        let until = Instant::now() + PATIENCE;
+        while count.load(Relaxed) == 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(WARM_UP);
         let (started, before) = (Instant::now(), count.load(Relaxed));
         std::thread::sleep(TIME);
