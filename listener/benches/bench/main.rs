@@ -62,10 +62,12 @@ const LONG_PARTS: &[&str] = &["flat", "soak"];
 /// Nothing of Apache Kafka is beside these.
 const ALONE: &[&str] = &["sql", "groups", "flat", "soak"];
 
-/// Groups need not wait for more members, here as there.
-const SETTINGS: &str = "max_connections = 200
-max_wal_size = 4GB
-shared_buffers = 512MB
+/// As a server for this load is set up: WAL files are used again instead of made anew, and the
+/// memory is a twelfth of this machine's. Groups need not wait for more members, here as there.
+const SETTINGS: &str = "max_connections = 600
+min_wal_size = 4GB
+max_wal_size = 8GB
+shared_buffers = 2GB
 pg_kafka.group_initial_rebalance_delay = 0";
 const KAFKA_SETTINGS: &[&str] = &["group.initial.rebalance.delay.ms=0"];
 
@@ -205,7 +207,7 @@ async fn start() -> Result<Bench> {
 
 async fn described(client: &tokio_postgres::Client, rounds: usize) -> Result<String> {
     const SHOWN: &str = "select pg_catalog.split_part(pg_catalog.version(), ' on ', 1) || '; ' || pg_catalog.string_agg(name || ' ' || pg_catalog.current_setting(name), ', ' order by name)
-        from pg_catalog.pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes', 'autovacuum', 'shared_buffers', 'max_wal_size')";
+        from pg_catalog.pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes', 'autovacuum', 'shared_buffers', 'min_wal_size', 'max_wal_size')";
     let shown: String = client.query_one(SHOWN, &[]).await?.get(0);
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
