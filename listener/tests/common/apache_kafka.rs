@@ -58,6 +58,7 @@ impl ApacheKafka {
 
     fn try_start(flags: &[&str], properties: &[&str]) -> Result<Self, String> {
         let folder = TempDir::with_prefix("apache_kafka.").map_err(|error| error.to_string())?;
+        let guard = guard(folder.path()).map_err(|error| error.to_string())?;
         let [port, controller_port] = free_ports();
         let mut settings = read(&sources().join("server.properties"))
             .replace("@FOLDER@", &folder.path().display().to_string())
@@ -81,7 +82,6 @@ impl ApacheKafka {
             .stderr(log)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let guard = guard(&child, folder.path()).map_err(|error| error.to_string())?;
         let mut kafka = Self {
             address: format!("127.0.0.1:{port}"),
             child,
@@ -122,13 +122,16 @@ impl Drop for ApacheKafka {
     }
 }
 
-/// The broker, if it still is one, is ended and its folder removed.
-fn guard(broker: &Child, folder: &Path) -> std::io::Result<Guard> {
+/// Whatever still runs in the folder is ended, and the folder removed.
+fn guard(folder: &Path) -> std::io::Result<Guard> {
     const COMMANDS: &str = r#"
-        if grep -qF "$2" "/proc/$1/cmdline" 2>/dev/null; then kill -9 "$1"; fi
-        rm -rf "$2""#;
-    let folder = folder.display().to_string();
-    Guard::new(COMMANDS, &[&broker.id().to_string(), &folder])
+        for process in /proc/[0-9]*; do
+            if grep -qF "$1/server.properties" "$process/cmdline"; then
+                kill -9 "${process#/proc/}"
+            fi
+        done
+        rm -rf "$1""#;
+    Guard::new(COMMANDS, &[&folder.display().to_string()])
 }
 
 /// What lies in `tests/kafka`.
