@@ -7,6 +7,8 @@
 //! transaction that carried it is committed: PostgreSQL reports the rows before that.
 //! What is queued is bounded by the memory that requests may take at all.
 
+mod queue;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,25 +22,14 @@ use crate::db::{Batches, Connector, OwnSession, Produced, Role};
 use crate::error::{DbError, Meaning};
 use crate::wake::Wake;
 
-/// Past this a transaction only grows later, not faster.
-const ROUND_BYTES: usize = 8 << 20;
-const ROUND_REQUESTS: usize = 2000;
+use queue::{Job, Queue};
+
 /// From here on the next round does not wait for the commit of this one. Of smaller rounds
 /// the commit is most of the time, and what arrives meanwhile had better share the next one.
 const OVERLAP_BYTES: usize = 256 << 10;
 const SESSIONS_PER_LANE: u16 = 2;
 /// A deadlock or a serialization failure is worth this many attempts.
 const ATTEMPTS: u32 = 3;
-
-/// One Produce request's batches, all to be appended in one transaction.
-#[derive(Debug)]
-struct Job {
-    batches: Vec<Batches>,
-    bytes: usize,
-    reply: oneshot::Sender<Vec<Produced>>,
-    /// Held until the batches are appended, even if the connection is gone by then.
-    _reserved: Arc<OwnedSemaphorePermit>,
-}
 
 pub struct Append {
     lanes: Vec<mpsc::UnboundedSender<Job>>,
@@ -72,10 +63,7 @@ impl Append {
         let numbers: Vec<u16> = (1..=sessions).collect();
         let lanes = numbers.chunks(usize::from(SESSIONS_PER_LANE)).map(|lane| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            let queue = Arc::new(Mutex::new(Queue {
-                receiver,
-                next: None,
-            }));
+            let queue = Arc::new(Mutex::new(Queue::new(receiver)));
             for number in lane {
                 let session = OwnSession::new(Arc::clone(connector), Role::Append(*number));
                 let wake = Arc::clone(wake);
@@ -112,40 +100,6 @@ impl Append {
             reply: receiver,
             count,
         }
-    }
-}
-
-/// A lane's requests. Whoever has it locked is the one that appends.
-struct Queue {
-    receiver: mpsc::UnboundedReceiver<Job>,
-    /// The one that did not fit into the last round.
-    next: Option<Job>,
-}
-
-impl Queue {
-    /// What has queued up, at least one request; none when no more will come.
-    async fn gather(&mut self) -> Vec<Job> {
-        let first = match self.next.take() {
-            Some(job) => Some(job),
-            None => self.receiver.recv().await,
-        };
-        let Some(first) = first else {
-            return Vec::new();
-        };
-        let mut bytes = first.bytes;
-        let mut round = vec![first];
-        while round.len() < ROUND_REQUESTS {
-            let Ok(job) = self.receiver.try_recv() else {
-                break;
-            };
-            if bytes + job.bytes > ROUND_BYTES {
-                self.next = Some(job);
-                break;
-            }
-            bytes += job.bytes;
-            round.push(job);
-        }
-        round
     }
 }
 

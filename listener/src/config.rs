@@ -36,9 +36,10 @@ pub struct Config {
     #[arg(long, env = "PG_KAFKA_ADVERTISED", value_name = "HOST:PORT", value_parser = advertised)]
     pub advertised: Option<Advertised>,
 
-    /// Database sessions that append what producers send. They work in pairs: of much data
-    /// one appends while the other still commits.
-    #[arg(long, env = "PG_KAFKA_APPEND_SESSIONS", default_value_t = 4, value_name = "N",
+    /// Database sessions that append what producers send, by default one for each processor
+    /// and at least two. They work in pairs: of much data one appends while the other still
+    /// commits.
+    #[arg(long, env = "PG_KAFKA_APPEND_SESSIONS", default_value_t = append_sessions(), value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub append_sessions: u16,
 
@@ -149,6 +150,12 @@ impl Config {
         );
         Ok(())
     }
+}
+
+/// One for each processor, two at least and a hundred at most.
+fn append_sessions() -> u16 {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.clamp(2, 100) as u16
 }
 
 fn advertised(text: &str) -> Result<Advertised, String> {
