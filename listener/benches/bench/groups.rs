@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_core::code;
@@ -23,6 +23,7 @@ use crate::wire::Connection;
 
 const GROUPS: usize = 200;
 const MEMBERS: usize = 5;
+const PATIENCE: Duration = Duration::from_mins(3);
 const INTERVAL: Duration = Duration::from_secs(3);
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
@@ -46,12 +47,16 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         .collect();
     let stable =
         "select count(*) from kafka.groups where state = 'Stable' and member_count = $1::int8";
+    let until = Instant::now() + PATIENCE;
     while client
         .query_one(stable, &[&i64::try_from(MEMBERS)?])
         .await?
         .get::<_, i64>(0)
         < i64::try_from(GROUPS)?
     {
+        if Instant::now() > until {
+            return Err("the groups do not become stable".into());
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     // Settled: everybody heartbeats.
@@ -103,10 +108,12 @@ async fn member(address: &str, number: usize, beats: &AtomicU64) -> Result<()> {
         if joined.error_code == code::MEMBER_ID_REQUIRED {
             continue;
         }
-        for error_code in [
-            joined.error_code,
-            connection.call(5, &sync).await?.error_code,
-        ] {
+        let synced = connection.call(5, &sync).await?.error_code;
+        // One more has joined meanwhile.
+        if synced == code::REBALANCE_IN_PROGRESS {
+            continue;
+        }
+        for error_code in [joined.error_code, synced] {
             if error_code != code::NONE {
                 return Err(format!("cannot join: error {error_code}").into());
             }
