@@ -45,20 +45,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
             })
         })
         .collect();
-    let stable =
-        "select count(*) from kafka.groups where state = 'Stable' and member_count = $1::int8";
-    let until = Instant::now() + PATIENCE;
-    while client
-        .query_one(stable, &[&i64::try_from(MEMBERS)?])
-        .await?
-        .get::<_, i64>(0)
-        < i64::try_from(GROUPS)?
-    {
-        if Instant::now() > until {
-            return Err("the groups do not become stable".into());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    stable(&client).await?;
     // Settled: everybody heartbeats.
     tokio::time::sleep(INTERVAL * 2).await;
     let wal = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8";
@@ -94,6 +81,25 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         &format!("{:.1}", 100.0 * (listener + server) / time.as_secs_f64()),
         &format!("{:.0}", (after.2 - before.2) / count),
     ]);
+    Ok(())
+}
+
+/// Waits until all groups are.
+async fn stable(client: &tokio_postgres::Client) -> Result<()> {
+    let stable =
+        "select count(*) from kafka.groups where state = 'Stable' and member_count = $1::int8";
+    let until = Instant::now() + PATIENCE;
+    while client
+        .query_one(stable, &[&i64::try_from(MEMBERS)?])
+        .await?
+        .get::<_, i64>(0)
+        < i64::try_from(GROUPS)?
+    {
+        if Instant::now() > until {
+            return Err("the groups do not become stable".into());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     Ok(())
 }
 

@@ -183,9 +183,8 @@ async fn start() -> Result<Bench> {
     servers.extend(kafka.iter().flat_map(Server::of_kafka));
     let report = Report::new(&servers)?;
     report.line(&described(&client, rounds).await?);
-    if let Err(why) = &kafka {
-        report.line(&format!("Measured without Apache Kafka: {why}"));
-    }
+    let missing = kafka.as_ref().err();
+    missing.inspect(|why| report.line(&format!("Measured without Apache Kafka: {why}")));
     Ok(Bench {
         servers,
         listener,
