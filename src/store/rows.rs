@@ -20,6 +20,7 @@ pub(super) use key::Key;
 use key::scan_keys;
 pub(super) use name::{Name, init};
 
+use super::scan::begin_scan;
 use super::sql::Row;
 
 /// Which index a scan goes along.
@@ -338,26 +339,6 @@ unsafe fn check_columns(relation: pg_sys::Relation, name: Name, columns: usize) 
             "kafka_log.{} has {found} columns instead of {columns}: run ALTER EXTENSION pg_kafka UPDATE",
             name.as_str()
         );
-    }
-}
-
-/// # Safety
-/// The snapshot must stay registered until the scan ends.
-unsafe fn begin_scan(
-    relation: pg_sys::Relation,
-    index: pg_sys::Relation,
-    snapshot: pg_sys::Snapshot,
-    keys: i32,
-) -> pg_sys::IndexScanDesc {
-    // SAFETY: open relations; the caller keeps the snapshot.
-    #[cfg(not(feature = "pg18"))]
-    unsafe {
-        pg_sys::index_beginscan(relation, index, snapshot, keys, 0)
-    }
-    // SAFETY: as above.
-    #[cfg(feature = "pg18")]
-    unsafe {
-        pg_sys::index_beginscan(relation, index, snapshot, ptr::null_mut(), keys, 0)
     }
 }
 

@@ -154,7 +154,7 @@ impl Scan {
                 );
             }
             let count = 1 + offsets.len() as i32;
-            let desc = begin_scan(log, &raw mut *snapshot, count);
+            let desc = begin_scan(log.relation, log.index, &raw mut *snapshot, count);
             pg_sys::index_rescan(desc, keys.as_mut_ptr(), count, ptr::null_mut(), 0);
             let slot = pg_sys::table_slot_create(log.relation, ptr::null_mut());
             Self {
@@ -219,21 +219,24 @@ impl Drop for Scan {
     }
 }
 
+/// Begins to read a table along one of its indexes.
+///
 /// # Safety
-/// The snapshot must stay where it is until the scan ends.
-unsafe fn begin_scan(
-    log: &LogTable,
+/// The relations must be open, and the snapshot stay where it is, until the scan ends.
+pub(super) unsafe fn begin_scan(
+    relation: pg_sys::Relation,
+    index: pg_sys::Relation,
     snapshot: pg_sys::Snapshot,
     keys: i32,
 ) -> pg_sys::IndexScanDesc {
-    // SAFETY: open relations; the caller keeps the snapshot.
+    // SAFETY: the caller's promise.
     #[cfg(not(feature = "pg18"))]
     unsafe {
-        pg_sys::index_beginscan(log.relation, log.index, snapshot, keys, 0)
+        pg_sys::index_beginscan(relation, index, snapshot, keys, 0)
     }
     // SAFETY: as above.
     #[cfg(feature = "pg18")]
     unsafe {
-        pg_sys::index_beginscan(log.relation, log.index, snapshot, ptr::null_mut(), keys, 0)
+        pg_sys::index_beginscan(relation, index, snapshot, ptr::null_mut(), keys, 0)
     }
 }
