@@ -22,11 +22,8 @@ use crate::db::{Batches, Connector, OwnSession, Produced, Role};
 use crate::error::{DbError, Meaning};
 use crate::wake::Wake;
 
-use queue::{Job, Queue};
+use queue::{ENOUGH_BYTES, Job, Queue};
 
-/// From here on the next round does not wait for the commit of this one. Of smaller rounds
-/// the commit is most of the time, and what arrives meanwhile had better share the next one.
-const OVERLAP_BYTES: usize = 256 << 10;
 const SESSIONS_PER_LANE: u16 = 2;
 /// A deadlock or a serialization failure is worth this many attempts.
 const ATTEMPTS: u32 = 3;
@@ -167,7 +164,7 @@ impl Worker {
         overlap: bool,
     ) -> Result<Vec<Produced>, DbError> {
         let batches: Vec<&Batches> = round.iter().flat_map(|job| &job.batches).collect();
-        let overlap = overlap && round.iter().map(|job| job.bytes).sum::<usize>() >= OVERLAP_BYTES;
+        let overlap = overlap && round.iter().map(|job| job.bytes).sum::<usize>() >= ENOUGH_BYTES;
         let mut attempt = 1;
         loop {
             let result = match self.session.get().await {
