@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -71,6 +72,14 @@ impl Case {
 pub(crate) struct Limit {
     pub(crate) bytes: usize,
     pub(crate) time: Duration,
+}
+
+/// What the producers' threads came to.
+pub(crate) fn joined<T>(producers: Vec<ScopedJoinHandle<'_, Result<T>>>) -> Result<Vec<T>> {
+    let end = |producer: ScopedJoinHandle<'_, Result<T>>| {
+        producer.join().map_err(|_| "a producer panicked")?
+    };
+    producers.into_iter().map(end).collect()
 }
 
 pub(crate) fn client(address: &str) -> ClientConfig {
@@ -189,10 +198,7 @@ pub(crate) fn produce(address: &str, topic: &str, case: Case, limit: Limit) -> R
                 })
             })
             .collect();
-        producers
-            .into_iter()
-            .map(|producer| producer.join().map_err(|_| "a producer panicked")?)
-            .collect::<Result<Vec<_>>>()
+        joined(producers)
     })?;
     let first = times.iter().map(|time| time.0).min();
     let last = times.iter().map(|time| time.1).max();

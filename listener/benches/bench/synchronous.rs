@@ -9,7 +9,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 
 use crate::Bench;
-use crate::load::{PATIENCE, client, values};
+use crate::load::{PATIENCE, client, joined, values};
 use crate::report::Series;
 use crate::servers::{Done, Run, in_turn};
 use crate::support::Result;
@@ -70,10 +70,7 @@ fn produce(address: &str, topic: &str, partitions: usize, time: Duration) -> Res
                 })
             })
             .collect();
-        producers
-            .into_iter()
-            .map(|producer| producer.join().map_err(|_| "a producer panicked")?)
-            .collect::<Result<Vec<_>>>()
+        joined(producers)
     })?;
     let operations = rates.iter().map(|rate| rate.1).sum();
     Ok(Done {

@@ -10,6 +10,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 
 use crate::Bench;
 use crate::apache_kafka::{self, ApacheKafka};
+use crate::load::joined;
 use crate::report::Series;
 use crate::servers::{Done, HEAP, Run, Server};
 use crate::support::Result;
@@ -108,9 +109,7 @@ fn librdkafka(address: &str, topic: &str, records: usize, producers: usize) -> R
         std::thread::sleep(TIME);
         let rate = (count.load(Relaxed) - before) as f64 / started.elapsed().as_secs_f64();
         stop.store(true, Relaxed);
-        for producer in producers {
-            producer.join().map_err(|_| "a producer panicked")??;
-        }
+        joined(producers)?;
         Ok(rate)
     })
 }
