@@ -179,7 +179,8 @@ pub(super) fn downgraded(
 
 /// The classic group that a consumer group becomes when a static member comes back that
 /// was the last to speak the consumer protocol, and now speaks the classic one. It is
-/// stable where nothing is under way: the member is then to have what its former self had.
+/// stable where nothing is under way: the member is then to have what its former self had,
+/// and to lead, as the only one that its answer can tell so: a leader watches the topics.
 pub(super) fn downgraded_by(
     join: &Join,
     group: &ConsumerGroup,
@@ -217,6 +218,7 @@ pub(super) fn downgraded_by(
         .values()
         .map(|member| if is_holder(member) { &returned } else { member });
     let mut next = classic_group(members, group, group.epoch, context)?;
+    next.leader = Some(holder.member_id.clone());
     if !stays {
         let reason = "the last member that spoke the consumer protocol came back without it";
         next.rebalance(reason, context.now);

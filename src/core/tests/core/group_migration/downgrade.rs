@@ -170,10 +170,18 @@ fn a_static_consumer_that_comes_back_classic_disturbs_nobody() {
     let mut scene = mixed();
     let had = scene.consumer_group().members["c"].target.clone();
     let numbers: Vec<i32> = had[&T1].iter().copied().collect();
-    let joined = scene.joined(back(&["t1"]));
+    let joined = scene.joined(Join {
+        supports_skipping_assignment: true,
+        ..back(&["t1"])
+    });
     assert_eq!(
         (joined.member_id.as_str(), joined.generation_id),
         ("new", 6)
+    );
+    // The others cannot be told that they lead, and a leader watches the topics (KIP-814).
+    assert_eq!(
+        (joined.leader.as_str(), joined.skip_assignment),
+        ("new", true)
     );
     let group = scene.classic_group();
     assert_eq!(group.state, State::Stable);
