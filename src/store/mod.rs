@@ -1,6 +1,8 @@
 //! The only place that knows tables, heap and index access, SPI, locks and callbacks.
 //! It holds none of Kafka's rules: those are `kafka_core`'s.
 pub(crate) mod aborted;
+#[cfg(feature = "pg15")]
+mod extend;
 pub(crate) mod group;
 pub(crate) mod header;
 pub(crate) mod log;

@@ -14,7 +14,7 @@ use super::scan::COLUMNS;
 /// length word before `data`, `piece` behind it.
 const ROW_OVERHEAD: usize = 24 + 48 + pg_sys::VARHDRSZ + 4;
 /// The largest row that stays in one page of 8 KB, and is `toast_tuple_target`.
-const MAX_ROW: usize = 8160;
+pub(super) const MAX_ROW: usize = 8160;
 const MAX_PIECE: usize = MAX_ROW - ROW_OVERHEAD;
 /// What is left of a page is used from so many bytes on.
 const MIN_PIECE: usize = 1024;
@@ -45,6 +45,8 @@ pub(super) struct RowWriter<'log> {
     /// Bytes left in the page that the next row goes to, as far as that can be foreseen: a
     /// wrong guess costs room, no more.
     free: usize,
+    /// Pages that the rows begin, as far as that can be foreseen.
+    new_pages: u32,
 }
 
 impl<'log> RowWriter<'log> {
@@ -55,6 +57,7 @@ impl<'log> RowWriter<'log> {
             // SAFETY: palloc returns that many bytes or raises.
             piece: unsafe { pg_sys::palloc(pg_sys::VARHDRSZ + MAX_PIECE).cast() },
             free: free_in_target(log),
+            new_pages: 0,
         }
     }
 
@@ -133,12 +136,11 @@ impl<'log> RowWriter<'log> {
         };
         // SAFETY: a tuple that was just made.
         let len = unsafe { (*tuple).t_len as usize }.next_multiple_of(ALIGN);
-        self.free = if len <= self.free {
-            self.free
-        } else {
-            FREE_IN_EMPTY_PAGE
+        if len > self.free {
+            self.new_pages += 1;
+            self.free = FREE_IN_EMPTY_PAGE;
         }
-        .saturating_sub(len + LINE_POINTER);
+        self.free = self.free.saturating_sub(len + LINE_POINTER);
         self.rows.push(NewRow {
             tuple,
             key: [partition, last_offset, number],
@@ -150,6 +152,7 @@ impl<'log> RowWriter<'log> {
 
     fn flush(&mut self) {
         let rows = std::mem::take(&mut self.rows);
+        let new_pages = std::mem::take(&mut self.new_pages);
         // SAFETY: the tuples are of the log table and owned by `rows`; inserting sets their
         // positions, which the index entries then name.
         unsafe {
@@ -166,6 +169,8 @@ impl<'log> RowWriter<'log> {
             let slots_start = slots.as_mut_ptr();
             if count > 0 {
                 let relation = self.log.relation;
+                #[cfg(feature = "pg15")]
+                super::extend::add_pages(relation, new_pages);
                 pg_sys::heap_multi_insert(
                     relation,
                     slots_start,
@@ -229,9 +234,25 @@ fn free_in_target(log: &LogTable) -> usize {
         if storage.is_null() || (*storage).smgr_targblock == pg_sys::InvalidBlockNumber {
             return 0;
         }
-        let buffer = pg_sys::ReadBuffer(log.relation, (*storage).smgr_targblock);
+        free_in_page(log.relation, (*storage).smgr_targblock)
+    }
+}
+
+/// Bytes that a row can have in a page.
+///
+/// # Safety
+/// The relation must be open, and locked against truncation since the block was known.
+pub(super) unsafe fn free_in_page(relation: pg_sys::Relation, block: u32) -> usize {
+    // SAFETY: see above; the buffer is pinned and locked while it is looked at.
+    unsafe {
+        let buffer = pg_sys::ReadBuffer(relation, block);
         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
-        let free = pg_sys::PageGetHeapFreeSpace(pg_sys::BufferGetPage(buffer));
+        let page = pg_sys::BufferGetPage(buffer);
+        let free = if pg_sys::PageIsNew(page) {
+            MAX_ROW
+        } else {
+            pg_sys::PageGetHeapFreeSpace(page)
+        };
         pg_sys::UnlockReleaseBuffer(buffer);
         free
     }
