@@ -1,5 +1,5 @@
--- Version 0.4.0: batches in rows that fill pages, a fetch in one value. A new installation runs
--- this script behind the others, so that it ends where an upgrade ends.
+-- Version 0.4.0: batches in rows that fill pages, batches to and from clients in one value. A new
+-- installation runs this script behind the others, so that it ends where an upgrade ends.
 
 -- Tables
 CREATE FUNCTION kafka.upgrade_logs() RETURNS int4
@@ -36,6 +36,31 @@ COMMENT ON FUNCTION kafka.upgrade_logs() IS
     'Brings log tables of versions before 0.4.0 into today''s form and returns how many there were. ALTER EXTENSION ... UPDATE calls it; call it yourself after restoring a dump of such a version. Stored batches stay as they are.';
 REVOKE ALL ON FUNCTION kafka.upgrade_logs() FROM PUBLIC;
 SELECT kafka.upgrade_logs();
+
+-- Produce
+CREATE FUNCTION kafka.produce_batches_packed(
+    topics text[],
+    partitions int4[],
+    lengths int4[],
+    batches bytea,
+    topic_ids uuid[] DEFAULT NULL,
+    acks int2 DEFAULT -1,
+    transactional_ids text[] DEFAULT NULL,
+    transaction_versions int2[] DEFAULT NULL
+) RETURNS TABLE (
+    idx int4,
+    error_code int2,
+    error_message text,
+    base_offset int8,
+    log_append_time int8,
+    log_start_offset int8,
+    partition int4
+)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'produce_batches_packed_wrapper';
+
+COMMENT ON FUNCTION kafka.produce_batches_packed(text[], int4[], int4[], bytea, uuid[], int2, text[], int2[]) IS 'The same as kafka.produce_batches with all batches in one value, for the listener: one behind the other in the order of topics, lengths[i] bytes of each. Raises KF042 (INVALID_REQUEST) where the lengths do not add up to those of batches.';
+
+REVOKE ALL ON FUNCTION kafka.produce_batches_packed(text[], int4[], int4[], bytea, uuid[], int2, text[], int2[]) FROM PUBLIC;
 
 -- Fetch
 CREATE FUNCTION kafka.fetch_batches_packed(

@@ -16,6 +16,9 @@ SELECT * FROM kafka.produce_batches(ARRAY['nulls'], ARRAY[0], NULL);
 SELECT * FROM kafka.produce_batches(ARRAY['nulls'], ARRAY[NULL::int], ARRAY['\x'::bytea]);
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM kafka.produce_batches(ARRAY['nulls'], ARRAY[0], ARRAY[NULL::bytea], acks => NULL);
+SELECT * FROM kafka.produce_batches_packed(ARRAY['nulls'], ARRAY[0], NULL, '\x');
+SELECT * FROM kafka.produce_batches_packed(ARRAY['nulls'], ARRAY[0], ARRAY[0], NULL);
+SELECT * FROM kafka.produce_batches_packed(NULL, ARRAY[0], ARRAY[0], '\x');
 SELECT * FROM kafka.fetch_batches(NULL, ARRAY[0], ARRAY[0]);
 SELECT * FROM kafka.fetch_batches(ARRAY['nulls'], NULL, ARRAY[0]);
 SELECT * FROM kafka.fetch_batches(ARRAY['nulls'], ARRAY[0], NULL);

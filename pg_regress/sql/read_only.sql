@@ -22,6 +22,7 @@ SELECT kafka.produce('read_only', 'two'::bytea);
 SELECT kafka.produce('auto_created_read_only', 'two');
 SELECT * FROM kafka.flush();
 SELECT * FROM kafka.produce_batches(ARRAY['read_only'], ARRAY[0], ARRAY['\x'::bytea]);
+SELECT * FROM kafka.produce_batches_packed(ARRAY['read_only'], ARRAY[0], ARRAY[0], '\x');
 \echo :LAST_ERROR_SQLSTATE
 SELECT kafka.create_topic('read_only_too');
 SELECT kafka.create_topic('read_only_too', validate_only => true);

@@ -1,7 +1,9 @@
-//! `kafka.produce_batches`: record batches as clients send them, appended at once, with an
-//! error code for each partition.
+//! `kafka.produce_batches` and `kafka.produce_batches_packed`: record batches as clients send
+//! them, appended at once, with an error code for each partition. In one value they are not
+//! copied once more into an array.
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use kafka_core::batch::{self, Batch, Limits, Summary};
@@ -77,6 +79,16 @@ impl OpenTopics {
     }
 }
 
+/// The arguments but for the batches themselves.
+struct Call {
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+    acks: Option<i16>,
+    transactional_ids: Option<Vec<Option<String>>>,
+    transaction_versions: Option<Vec<Option<i16>>>,
+}
+
 #[pg_extern(sql = false)]
 fn produce_batches(
     topics: Option<Vec<Option<String>>>,
@@ -98,67 +110,135 @@ fn produce_batches(
         name!(partition, i32),
     ),
 > {
-    server::require_writable(c"kafka.produce_batches()");
-    keep_freed_memory();
-    let topics = ok(super::required("topics", topics));
-    let partitions = ok(super::elements("partitions", partitions));
     let batches = ok(super::required("batches", batches));
     let batches: Vec<Option<&[u8]>> = batches.iter().collect();
-    let acks = acks.unwrap_or(-1);
-    ok(super::check_lengths(&[
-        ("topics", topics.len()),
-        ("partitions", partitions.len()),
-        ("batches", batches.len()),
-        (
-            "topic_ids",
-            topic_ids.as_ref().map_or(topics.len(), Vec::len),
-        ),
-        (
-            "transactional_ids",
-            transactional_ids.as_ref().map_or(topics.len(), Vec::len),
-        ),
-        (
-            "transaction_versions",
-            transaction_versions.as_ref().map_or(topics.len(), Vec::len),
-        ),
-    ]));
-    let writer = |i: usize| -> Result<Option<Writer>, KafkaError> {
-        let id = transactional_ids.as_ref().and_then(|ids| ids[i].clone());
-        let version = transaction_versions.as_ref().and_then(|v| v[i]);
-        let version = version.map_or(Ok(Version::V1), Version::try_from)?;
-        Ok(id.map(|transactional_id| Writer {
-            transactional_id,
-            version,
-        }))
+    let call = Call {
+        topics,
+        partitions,
+        topic_ids,
+        acks,
+        transactional_ids,
+        transaction_versions,
     };
-    let mut open = OpenTopics::default();
-    let accepted: Vec<Result<Accepted<'_>, KafkaError>> = (0..topics.len())
-        .map(|i| {
-            if !matches!(acks, -1..=1) {
-                return Err(KafkaError::InvalidRequiredAcks { acks });
-            }
-            let (topic, log) =
-                open.open(super::topic_ref(Some(&topics), topic_ids.as_deref(), i)?)?;
-            accept(topic, log, partitions[i], batches[i], writer(i)?)
-        })
-        .collect();
-    let mut transactions = lock_transactions(&accepted);
-    let mut producers = lock_producers(&accepted);
-    let rows: Vec<Row> = accepted
-        .into_iter()
-        .zip(&partitions)
-        .enumerate()
-        .map(|(i, (accepted, &partition))| {
-            let appended = accepted.and_then(|a| append(&a, &mut producers, &mut transactions));
-            row(i, partition, appended)
-        })
-        .collect();
-    let changed = producers.into_values().filter(|producer| producer.changed);
-    producer::save(changed.map(|producer| producer.locked));
-    for locked in transactions.into_values() {
-        locked.save();
+    TableIterator::new(call.run(c"kafka.produce_batches()", &batches))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn produce_batches_packed(
+    topics: Option<Vec<Option<String>>>,
+    partitions: Option<Vec<Option<i32>>>,
+    lengths: Option<Vec<Option<i32>>>,
+    batches: Option<&[u8]>,
+    topic_ids: Option<Vec<Option<Uuid>>>,
+    acks: Option<i16>,
+    transactional_ids: Option<Vec<Option<String>>>,
+    transaction_versions: Option<Vec<Option<i16>>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(idx, i32),
+        name!(error_code, i16),
+        name!(error_message, Option<String>),
+        name!(base_offset, i64),
+        name!(log_append_time, i64),
+        name!(log_start_offset, i64),
+        name!(partition, i32),
+    ),
+> {
+    let lengths = ok(super::elements("lengths", lengths));
+    let batches = ok(super::required("batches", batches));
+    let batches = ok(unpack(&lengths, batches));
+    let call = Call {
+        topics,
+        partitions,
+        topic_ids,
+        acks,
+        transactional_ids,
+        transaction_versions,
+    };
+    TableIterator::new(call.run(c"kafka.produce_batches_packed()", &batches))
+}
+
+/// Cuts `batches` into pieces of these lengths.
+fn unpack<'a>(lengths: &[i32], batches: &'a [u8]) -> Result<Vec<Option<&'a [u8]>>, KafkaError> {
+    let total = batches.len();
+    let mut rest = batches;
+    let pieces = lengths.iter().map(|&length| {
+        let (piece, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        rest = behind;
+        Some(Some(piece))
+    });
+    let pieces: Option<Vec<_>> = pieces.collect();
+    match pieces {
+        Some(pieces) if rest.is_empty() => Ok(pieces),
+        _ => Err(KafkaError::InvalidRequest {
+            reason: format!("lengths must add up to the {total} bytes of batches, none negative"),
+        }),
     }
-    TableIterator::new(rows)
+}
+
+impl Call {
+    fn run(self, function: &'static CStr, batches: &[Option<&[u8]>]) -> Vec<Row> {
+        server::require_writable(function);
+        keep_freed_memory();
+        let topics = ok(super::required("topics", self.topics));
+        let partitions = ok(super::elements("partitions", self.partitions));
+        let acks = self.acks.unwrap_or(-1);
+        let count = |length: Option<usize>| length.unwrap_or(topics.len());
+        let writers = (&self.transactional_ids, &self.transaction_versions);
+        ok(super::check_lengths(&[
+            ("topics", topics.len()),
+            ("partitions", partitions.len()),
+            ("batches", batches.len()),
+            ("topic_ids", count(self.topic_ids.as_ref().map(Vec::len))),
+            ("transactional_ids", count(writers.0.as_ref().map(Vec::len))),
+            (
+                "transaction_versions",
+                count(writers.1.as_ref().map(Vec::len)),
+            ),
+        ]));
+        let writer = |i: usize| -> Result<Option<Writer>, KafkaError> {
+            let id = writers.0.as_ref().and_then(|ids| ids[i].clone());
+            let version = writers.1.as_ref().and_then(|versions| versions[i]);
+            let version = version.map_or(Ok(Version::V1), Version::try_from)?;
+            Ok(id.map(|transactional_id| Writer {
+                transactional_id,
+                version,
+            }))
+        };
+        let mut open = OpenTopics::default();
+        let accepted: Vec<Result<Accepted<'_>, KafkaError>> = (0..topics.len())
+            .map(|i| {
+                if !matches!(acks, -1..=1) {
+                    return Err(KafkaError::InvalidRequiredAcks { acks });
+                }
+                let (topic, log) = open.open(super::topic_ref(
+                    Some(&topics),
+                    self.topic_ids.as_deref(),
+                    i,
+                )?)?;
+                accept(topic, log, partitions[i], batches[i], writer(i)?)
+            })
+            .collect();
+        let mut transactions = lock_transactions(&accepted);
+        let mut producers = lock_producers(&accepted);
+        let rows: Vec<Row> = accepted
+            .into_iter()
+            .zip(&partitions)
+            .enumerate()
+            .map(|(i, (accepted, &partition))| {
+                let appended = accepted.and_then(|a| append(&a, &mut producers, &mut transactions));
+                row(i, partition, appended)
+            })
+            .collect();
+        let changed = producers.into_values().filter(|producer| producer.changed);
+        producer::save(changed.map(|producer| producer.locked));
+        for locked in transactions.into_values() {
+            locked.save();
+        }
+        rows
+    }
 }
 
 fn row(index: usize, partition: i32, appended: Result<Appended, KafkaError>) -> Row {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::error::DbError;
@@ -383,11 +383,12 @@ impl Session {
     }
 }
 
-/// The arguments of `kafka.produce_batches`.
+/// The arguments of `kafka.produce_batches_packed`.
 struct ProduceCall<'a> {
     topics: TopicArrays<'a>,
     partitions: Vec<i32>,
-    records: Vec<&'a [u8]>,
+    lengths: Vec<i32>,
+    records: Joined<'a>,
     /// Each request's acks were judged before requests were joined.
     acks: i16,
     transactional_ids: Option<Vec<Option<&'a str>>>,
@@ -400,17 +401,20 @@ impl<'a> ProduceCall<'a> {
         Self {
             topics: TopicArrays::new(batches.iter().map(|batches| &batches.topic)),
             partitions: batches.iter().map(|batches| batches.partition).collect(),
-            records: batches.iter().map(|batches| &batches.records[..]).collect(),
+            // Frames are shorter.
+            lengths: batches.iter().map(|b| b.records.len() as i32).collect(),
+            records: Joined(batches.iter().map(|b| &b.records[..]).collect()),
             acks: -1,
             transactional_ids,
             versions,
         }
     }
 
-    fn params(&self) -> [&(dyn ToSql + Sync); 7] {
+    fn params(&self) -> [&(dyn ToSql + Sync); 8] {
         [
             &self.topics.names,
             &self.partitions,
+            &self.lengths,
             &self.records,
             &self.topics.ids,
             &self.acks,
@@ -418,6 +422,31 @@ impl<'a> ProduceCall<'a> {
             &self.versions,
         ]
     }
+}
+
+/// One bytea, which is written into the message at once: a buffer that grows copies what it
+/// has again and again.
+#[derive(Debug)]
+struct Joined<'a>(Vec<&'a [u8]>);
+
+impl ToSql for Joined<'_> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.reserve(self.0.iter().map(|part| part.len()).sum());
+        for part in &self.0 {
+            out.extend_from_slice(part);
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::BYTEA
+    }
+
+    to_sql_checked!();
 }
 
 fn produced(rows: &[Row], count: usize) -> Result<Vec<Produced>, DbError> {

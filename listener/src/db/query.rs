@@ -62,8 +62,8 @@ impl Query {
             }
             Self::ProduceBatches => {
                 "SELECT idx, error_code, error_message, base_offset, log_append_time, \
-                 log_start_offset FROM kafka.produce_batches($1::text[], $2::int4[], \
-                 $3::bytea[], $4::uuid[], $5::int2, $6::text[], $7::int2[])"
+                 log_start_offset FROM kafka.produce_batches_packed($1::text[], $2::int4[], \
+                 $3::int4[], $4::bytea, $5::uuid[], $6::int2, $7::text[], $8::int2[])"
             }
             Self::FetchBatches => {
                 "SELECT kafka.fetch_batches_packed(topics => $1::text[], \
