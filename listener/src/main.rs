@@ -1,5 +1,7 @@
 //! The process: flags, logs, signals.
 
+mod memory;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     let config = Config::parse();
     if config.print_api_table {
         print!("{}", router::markdown_table());
