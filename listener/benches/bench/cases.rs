@@ -18,7 +18,8 @@ const WAYS: [(&str, &str); 4] = [
 
 pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     bench.report.comparison("Produce, and consume from the start, MB/s of values (record; batch / linger; producers to partitions; codec)");
-    for case in cases(bench.quick) {
+    let asked = |case: &Case| case.name().contains(&bench.case);
+    for case in cases(bench.quick).into_iter().filter(asked) {
         let mut runs: [Vec<Vec<Run>>; 4] =
             std::array::from_fn(|_| bench.servers.iter().map(|_| Vec::new()).collect());
         for round in 0..bench.rounds {

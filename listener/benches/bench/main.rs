@@ -3,8 +3,9 @@
 //! server. Markdown tables of min / median / max over rounds in which the servers alternate.
 //!
 //! `cargo bench -p pg_kafka_listener -- [PART...] [--quick] [--rounds N] [--megabytes N]
-//! [--profile] [--gigabytes N] [--minutes N]`, where the parts are those of `PARTS`, which are
-//! all measured where none is named, and of `LONG_PARTS`.
+//! [--case TEXT] [--profile] [--gigabytes N] [--minutes N]`, where the parts are those of
+//! `PARTS`, which are all measured where none is named, and of `LONG_PARTS`; of `produce` and
+//! `consume` only cases with TEXT in their names.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -81,6 +82,8 @@ struct Bench {
     _kafka: Option<ApacheKafka>,
     report: Report,
     parts: Vec<String>,
+    /// In the name of each case that is measured.
+    case: String,
     rounds: usize,
     quick: bool,
     profile: bool,
@@ -144,7 +147,7 @@ async fn bench() -> Result<()> {
 async fn start() -> Result<Bench> {
     let mut parts = Vec::new();
     let (mut rounds, mut megabytes, mut quick, mut profile) = (None, None, false, false);
-    let (mut gigabytes, mut minutes) = (20, 20);
+    let (mut gigabytes, mut minutes, mut case) = (20, 20, String::new());
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().unwrap_or_default().parse::<usize>();
@@ -154,6 +157,7 @@ async fn start() -> Result<Bench> {
             "--profile" => profile = true,
             "--rounds" => rounds = Some(number()?),
             "--megabytes" => megabytes = Some(number()?),
+            "--case" => case = args.next().unwrap_or_default(),
             "--gigabytes" => gigabytes = number()?,
             "--minutes" => minutes = number()?,
             part if PARTS.contains(&part) || LONG_PARTS.contains(&part) => parts.push(arg),
@@ -192,6 +196,7 @@ async fn start() -> Result<Bench> {
         _kafka: kafka.ok(),
         report,
         parts,
+        case,
         rounds,
         quick,
         profile,
