@@ -3,8 +3,9 @@
 //!
 //! A connection is pinned to one lane, and a lane's requests are appended in the order they
 //! came, so a connection's order is kept. A lane has two sessions: where much is to be
-//! written, one appends while the other still commits. A request is answered only when the
-//! transaction that carried it is committed: PostgreSQL reports the rows before that.
+//! written, one appends while the other still commits, or already sends what it appends next.
+//! A request is answered only when the transaction that carried it is committed: PostgreSQL
+//! reports the rows before that.
 //! What is queued is bounded by the memory that requests may take at all.
 
 mod queue;
@@ -58,16 +59,18 @@ impl Ticket {
 impl Append {
     pub fn start(connector: &Arc<Connector>, sessions: u16, wake: &Arc<Wake>) -> Self {
         let numbers: Vec<u16> = (1..=sessions).collect();
-        let lanes = numbers.chunks(usize::from(SESSIONS_PER_LANE)).map(|lane| {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            let queue = Arc::new(Mutex::new(Queue::new(receiver)));
-            for number in lane {
-                let session = OwnSession::new(Arc::clone(connector), Role::Append(*number));
-                let wake = Arc::clone(wake);
-                tokio::spawn(Worker { session, wake }.run(Arc::clone(&queue)));
-            }
-            sender
-        });
+        let lanes = numbers
+            .chunks(usize::from(SESSIONS_PER_LANE))
+            .map(|numbers| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                let lane = Arc::new(Lane::new(receiver));
+                for number in numbers {
+                    let session = OwnSession::new(Arc::clone(connector), Role::Append(*number));
+                    let wake = Arc::clone(wake);
+                    tokio::spawn(Worker { session, wake }.run(Arc::clone(&lane)));
+                }
+                sender
+            });
         Self {
             lanes: lanes.collect(),
             pins: AtomicUsize::new(0),
@@ -100,8 +103,68 @@ impl Append {
     }
 }
 
-/// The right to append, held until a round is appended, or committed.
-type Turn<'a> = Option<MutexGuard<'a, Queue>>;
+/// What the sessions of a lane share.
+struct Lane {
+    /// Whoever has it locked gathers the next round.
+    queue: Mutex<Queue>,
+    /// Whoever has it locked appends. Only who has gathered a round waits for it.
+    turn: Mutex<()>,
+}
+
+impl Lane {
+    fn new(receiver: mpsc::UnboundedReceiver<Job>) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(receiver)),
+            turn: Mutex::new(()),
+        }
+    }
+}
+
+/// A round's place among those of its lane.
+struct Place<'a> {
+    lane: &'a Lane,
+    gathering: Option<MutexGuard<'a, Queue>>,
+    appending: Option<MutexGuard<'a, ()>>,
+}
+
+impl<'a> Place<'a> {
+    /// A round that is not worth a commit of its own has its turn already.
+    async fn gather(lane: &'a Lane) -> (Self, Vec<Job>) {
+        let mut queue = lane.queue.lock().await;
+        let mut appending = None;
+        let turn = async { appending = Some(lane.turn.lock().await) };
+        let round = queue.gather(turn).await;
+        let place = Self {
+            lane,
+            gathering: Some(queue),
+            appending,
+        };
+        (place, round)
+    }
+
+    /// Waits until the round before this one is appended.
+    async fn begin(&mut self) {
+        if self.appending.is_none() {
+            self.appending = Some(self.lane.turn.lock().await);
+        }
+    }
+
+    /// Lets the next round be gathered, and sent.
+    fn is_appending(&mut self) {
+        self.gathering = None;
+    }
+
+    /// Lets the next round be appended.
+    fn is_appended(&mut self) {
+        self.gathering = None;
+        self.appending = None;
+    }
+
+    /// Nobody can have appended behind this round.
+    fn is_kept(&self) -> bool {
+        self.gathering.is_some() || self.appending.is_some()
+    }
+}
 
 struct Worker {
     session: OwnSession,
@@ -109,16 +172,15 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self, queue: Arc<Mutex<Queue>>) {
+    async fn run(mut self, lane: Arc<Lane>) {
         loop {
-            let mut guard = queue.lock().await;
-            let round = guard.gather().await;
+            let (mut place, round) = Place::gather(&lane).await;
             if round.is_empty() {
                 return;
             }
-            let mut turn = Some(guard);
+            let overlap = round.iter().map(|job| job.bytes).sum::<usize>() >= ENOUGH_BYTES;
             // The tickets of a round that panicked are answered by their being dropped.
-            if AssertUnwindSafe(self.append(round, &mut turn, true))
+            if AssertUnwindSafe(self.append(round, &mut place, overlap))
                 .catch_unwind()
                 .await
                 .is_err()
@@ -128,16 +190,15 @@ impl Worker {
         }
     }
 
-    /// `overlap`: the next round may begin as soon as this one is appended.
-    async fn append(&mut self, round: Vec<Job>, turn: &mut Turn<'_>, overlap: bool) {
+    /// `overlap`: other rounds may be appended while this one is sent, and while it commits.
+    async fn append(&mut self, round: Vec<Job>, place: &mut Place<'_>, overlap: bool) {
         let alone = round.len() == 1;
-        match self.transaction(&round, turn, overlap).await {
+        match self.transaction(&round, place, overlap).await {
             Ok(produced) => self.answer(round, produced),
-            // Only while nobody may have appended behind them.
-            Err(error) if !alone && turn.is_some() && worth_separating(&error) => {
+            Err(error) if !alone && place.is_kept() && worth_separating(&error) => {
                 tracing::debug!(%error, requests = round.len(), "appending one by one");
                 for job in round {
-                    Box::pin(self.append(vec![job], turn, false)).await;
+                    Box::pin(self.append(vec![job], place, false)).await;
                 }
             }
             Err(error) => {
@@ -160,29 +221,43 @@ impl Worker {
     async fn transaction(
         &mut self,
         round: &[Job],
-        turn: &mut Turn<'_>,
+        place: &mut Place<'_>,
         overlap: bool,
     ) -> Result<Vec<Produced>, DbError> {
         let batches: Vec<&Batches> = round.iter().flat_map(|job| &job.batches).collect();
-        let overlap = overlap && round.iter().map(|job| job.bytes).sum::<usize>() >= ENOUGH_BYTES;
         let mut attempt = 1;
         loop {
-            let result = match self.session.get().await {
-                Ok(session) if overlap => {
-                    let appended = || drop(turn.take());
-                    session.produce_batches_early(&batches, appended).await
+            let result = if overlap {
+                self.overlapping(&batches, place).await
+            } else {
+                place.begin().await;
+                match self.session.get().await {
+                    Ok(session) => session.produce_batches(&batches).await,
+                    Err(error) => Err(error),
                 }
-                Ok(session) => session.produce_batches(&batches).await,
-                Err(error) => Err(error),
             };
             match result {
-                Err(error) if attempt < ATTEMPTS && turn.is_some() && error.is_conflict() => {
+                Err(error) if attempt < ATTEMPTS && place.is_kept() && error.is_conflict() => {
                     tokio::time::sleep(Duration::from_millis(5) * attempt).await;
                     attempt += 1;
                 }
                 result => return result,
             }
         }
+    }
+
+    async fn overlapping(
+        &mut self,
+        batches: &[&Batches],
+        place: &mut Place<'_>,
+    ) -> Result<Vec<Produced>, DbError> {
+        let sent = self.session.get().await?.send_batches(batches).await?;
+        place.begin().await;
+        place.is_appending();
+        let produced = sent.append().await?;
+        place.is_appended();
+        sent.commit().await?;
+        Ok(produced)
     }
 
     fn answer(&self, round: Vec<Job>, produced: Vec<Produced>) {

@@ -12,9 +12,10 @@ const ROUND_BYTES: usize = 8 << 20;
 const ROUND_REQUESTS: usize = 2000;
 /// So long the rest of a small round is waited for.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// A round that is worth a commit of its own: nobody else is waited for, and the next round
-/// does not wait for its commit. Of smaller ones the commit is most of the time, and what
-/// arrives meanwhile had better share the next one.
+/// A round that is worth a commit of its own: nobody else is waited for, it is sent while the
+/// round before it is appended, and the next round does not wait for its commit. Of smaller
+/// ones the commit is most of the time, and what arrives meanwhile had better share the next
+/// one.
 pub(super) const ENOUGH_BYTES: usize = 256 << 10;
 /// After waits in vain up to 2 to the power of this many rounds pass without one.
 const MAX_MISSES: u32 = 6;
@@ -58,12 +59,13 @@ impl Queue {
         }
     }
 
-    /// What has queued up, at least one request; none when no more will come.
+    /// What has queued up, at least one request; none when no more will come. Little of it
+    /// waits for its `turn` to be appended, and takes along what comes until then.
     ///
     /// Producers that wait for their answers send the next requests one after the other when
     /// a round is answered. The first of them alone would take a commit, for which all others
     /// would have to wait: so as many as the last time are awaited for a moment.
-    pub(super) async fn gather(&mut self) -> Vec<Job> {
+    pub(super) async fn gather(&mut self, turn: impl Future<Output = ()>) -> Vec<Job> {
         let first = match self.next.take() {
             Some(job) => Some(job),
             None => self.receiver.recv().await,
@@ -76,6 +78,10 @@ impl Queue {
             jobs: vec![first],
         };
         self.take_queued(&mut round);
+        if round.bytes < ENOUGH_BYTES {
+            turn.await;
+            self.take_queued(&mut round);
+        }
         if self.lacks(&round) && self.is_patient() {
             let rest = tokio::time::timeout(PATIENCE, self.take_expected(&mut round));
             if rest.await.is_ok() {
@@ -157,7 +163,7 @@ mod tests {
     }
 
     async fn gathered(queue: &mut Queue) -> usize {
-        queue.gather().await.len()
+        queue.gather(async {}).await.len()
     }
 
     #[tokio::test(start_paused = true)]
@@ -173,6 +179,17 @@ mod tests {
         assert_eq!(gathered(&mut queue).await, 1);
         drop(producers);
         assert_eq!(gathered(&mut queue).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn little_waits_for_its_turn_and_grows_meanwhile() {
+        let (producers, mut queue) = Producers::new();
+        producers.send(1, ENOUGH_BYTES - 1);
+        let round = queue.gather(async { producers.send(3, 100) }).await;
+        assert_eq!(round.len(), 4);
+        producers.send(1, ENOUGH_BYTES);
+        let round = queue.gather(std::future::pending()).await;
+        assert_eq!(round.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use crate::error::DbError;
 
 use super::packed;
 use super::query::Query;
-use super::session::Session;
+use super::session::{Sent, Session};
 
 /// A topic as a request names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -299,17 +299,13 @@ impl Session {
         produced(&rows, batches.len())
     }
 
-    /// `appended` is called when the batches are appended and not yet committed.
-    pub async fn produce_batches_early(
-        &self,
-        batches: &[&Batches],
-        appended: impl FnOnce(),
-    ) -> Result<Vec<Produced>, DbError> {
+    /// Sends batches, to be appended later.
+    pub async fn send_batches(&mut self, batches: &[&Batches]) -> Result<SentBatches<'_>, DbError> {
         let call = ProduceCall::new(batches);
-        let rows = self
-            .query_early(Query::ProduceBatches, &call.params(), appended)
-            .await?;
-        produced(&rows, batches.len())
+        Ok(SentBatches {
+            sent: self.send(Query::ProduceBatches, &call.params()).await?,
+            count: batches.len(),
+        })
     }
 
     pub async fn fetch_batches(&self, call: &FetchCall<'_>) -> Result<Vec<Fetched>, DbError> {
@@ -380,6 +376,24 @@ impl Session {
     pub async fn interrupt_wait(&self, waiter: i32) -> Result<i32, DbError> {
         let rows = self.query(Query::InterruptWait, &[&waiter]).await?;
         column(only_row(&rows)?, 0)
+    }
+}
+
+/// Batches that the server has and has not appended yet.
+pub struct SentBatches<'a> {
+    sent: Sent<'a>,
+    count: usize,
+}
+
+impl SentBatches<'_> {
+    /// Other sessions' batches come behind these from now on. The answer holds when they are
+    /// committed.
+    pub async fn append(&self) -> Result<Vec<Produced>, DbError> {
+        produced(&self.sent.run().await?, self.count)
+    }
+
+    pub async fn commit(self) -> Result<(), DbError> {
+        self.sent.commit().await
     }
 }
 

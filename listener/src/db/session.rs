@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, NoTls, Portal, Row, Statement, Transaction};
 
 use crate::error::{DbError, Meaning};
 
@@ -176,7 +176,8 @@ impl Connector {
         let settings = format!(
             "{}SET default_transaction_isolation = 'read committed'; \
              SET plan_cache_mode = force_generic_plan; SET work_mem = '64MB'; \
-             SET statement_timeout = {}; SET lock_timeout = {}; SET idle_session_timeout = 0",
+             SET statement_timeout = {}; SET lock_timeout = {}; SET idle_session_timeout = 0; \
+             SET idle_in_transaction_session_timeout = 0",
             role.synchronous_commit(),
             STATEMENT_TIMEOUT.as_millis(),
             role.lock_timeout().as_millis()
@@ -186,22 +187,26 @@ impl Connector {
         Ok(Session {
             client,
             statements: std::array::from_fn(|_| OnceCell::new()),
-            usable: AtomicBool::new(true),
-            wants_primary: self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite,
+            health: Health {
+                usable: AtomicBool::new(true),
+                wants_primary: self.config.get_target_session_attrs()
+                    == TargetSessionAttrs::ReadWrite,
+            },
         })
     }
 }
 
 pub struct Session {
     client: Client,
-    statements: [OnceCell<Statement>; Query::COUNT],
-    usable: AtomicBool,
-    wants_primary: bool,
+    statements: Statements,
+    health: Health,
 }
+
+type Statements = [OnceCell<Statement>; Query::COUNT];
 
 impl Session {
     pub fn usable(&self) -> bool {
-        self.usable.load(Ordering::Relaxed) && !self.client.is_closed()
+        self.health.usable.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
     /// Runs one statement, which is one transaction, and returns when the server is ready
@@ -212,53 +217,76 @@ impl Session {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DbError> {
         let run = async {
-            let statement = self.statement(query).await?;
+            let statement = prepared(&self.client, &self.statements, query).await?;
             self.client.query(statement, params).await
         };
-        self.finish(run).await
+        self.health.watch(run).await
     }
 
-    /// The same, and calls `early` when the rows have come, before the commit: from then on
-    /// other sessions' statements come after this one.
-    pub async fn query_early(
-        &self,
+    /// Begins a transaction and sends a statement with all that it carries, for the server to
+    /// have at hand when it is told to run it.
+    pub async fn send(
+        &mut self,
         query: Query,
         params: &[&(dyn ToSql + Sync)],
-        early: impl FnOnce(),
-    ) -> Result<Vec<Row>, DbError> {
+    ) -> Result<Sent<'_>, DbError> {
+        let health = &self.health;
         let run = async {
-            let statement = self.statement(query).await?;
-            let rows = async {
-                let rows = self.client.query(statement, params).await;
-                if rows.is_ok() {
-                    early();
-                }
-                rows
-            };
-            // All are sent at once, in this order; COMMIT ends a failed transaction, too.
-            let (begin, rows, commit) = tokio::join!(
-                self.client.batch_execute("BEGIN"),
-                rows,
-                self.client.batch_execute("COMMIT")
-            );
-            begin?;
-            let rows = rows?;
-            commit?;
-            Ok(rows)
+            let statement = prepared(&self.client, &self.statements, query).await?;
+            let transaction = self.client.transaction().await?;
+            let portal = transaction.bind(statement, params).await?;
+            Ok((transaction, portal))
         };
-        self.finish(run).await
+        let (transaction, portal) = health.watch(run).await?;
+        Ok(Sent {
+            transaction,
+            portal,
+            health,
+        })
+    }
+}
+
+async fn prepared<'a>(
+    client: &Client,
+    statements: &'a Statements,
+    query: Query,
+) -> Result<&'a Statement, tokio_postgres::Error> {
+    statements[query as usize]
+        .get_or_try_init(|| client.prepare(query.sql()))
+        .await
+}
+
+/// A statement that the server has, in a transaction that is rolled back when this is dropped.
+pub struct Sent<'a> {
+    transaction: Transaction<'a>,
+    portal: Portal,
+    health: &'a Health,
+}
+
+impl Sent<'_> {
+    /// Runs it. What it did holds when it is committed; other sessions' statements come behind
+    /// it from now on.
+    pub async fn run(&self) -> Result<Vec<Row>, DbError> {
+        let rows = self.transaction.query_portal(&self.portal, 0);
+        self.health.watch(rows).await
     }
 
-    async fn statement(&self, query: Query) -> Result<&Statement, tokio_postgres::Error> {
-        self.statements[query as usize]
-            .get_or_try_init(|| self.client.prepare(query.sql()))
-            .await
+    pub async fn commit(self) -> Result<(), DbError> {
+        self.health.watch(self.transaction.commit()).await
     }
+}
 
-    async fn finish(
+/// Whether a session is worth keeping.
+struct Health {
+    usable: AtomicBool,
+    wants_primary: bool,
+}
+
+impl Health {
+    async fn watch<T>(
         &self,
-        run: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
-    ) -> Result<Vec<Row>, DbError> {
+        run: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DbError> {
         let result = match tokio::time::timeout(SILENCE, run).await {
             Ok(result) => result.map_err(DbError::from),
             Err(_) => Err(DbError::Lost {
@@ -305,7 +333,7 @@ impl OwnSession {
         }
     }
 
-    pub async fn get(&mut self) -> Result<&Session, DbError> {
+    pub async fn get(&mut self) -> Result<&mut Session, DbError> {
         let session = match self.session.take().filter(Session::usable) {
             Some(session) => session,
             None => self.connector.connect(self.role).await?,
