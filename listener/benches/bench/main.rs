@@ -61,7 +61,7 @@ const PARTS: &[&str] = &[
 const LONG_PARTS: &[&str] = &["flat", "soak"];
 
 /// Nothing of Apache Kafka is beside these.
-const ALONE: &[&str] = &["sql", "groups", "flat", "soak"];
+const ALONE: &[&str] = &["sql", "groups", "soak"];
 
 /// As a server for this load is set up: WAL files are used again instead of made anew, and the
 /// memory is a twelfth of this machine's. Groups need not wait for more members, here as there.
