@@ -1,7 +1,7 @@
 //! Adds many pages to a log table at once. PostgreSQL 15 adds them one by one, each written
 //! as zeroes first, which took a quarter of the processor time of large appends; from 16 on
 //! it does for itself what this module does.
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 
@@ -12,13 +12,14 @@ use super::writer::{MAX_ROW, free_in_page};
 /// Fewer pages are left to PostgreSQL.
 const WORTH_IT: u32 = 8;
 
-/// Adds that many pages to the table, unless it has room already. They are given to whoever
-/// inserts next, by way of the free space map. Does nothing where it cannot: PostgreSQL then
-/// adds the pages itself, or says why not.
+/// Adds the pages that so many bytes of rows fill, unless the table has room already. They are
+/// given to whoever inserts next, by way of the free space map. Does nothing where it cannot:
+/// PostgreSQL then adds the pages itself, or says why not.
 ///
 /// # Safety
 /// The relation must be open, and locked against truncation and removal.
-pub(super) unsafe fn add_pages(relation: pg_sys::Relation, pages: u32) {
+pub(super) unsafe fn make_room(relation: pg_sys::Relation, bytes: usize) {
+    let pages = (bytes / MAX_ROW) as u32;
     if pages < WORTH_IT {
         return;
     }
@@ -36,9 +37,8 @@ pub(super) unsafe fn add_pages(relation: pg_sys::Relation, pages: u32) {
             let end = first + pages.min(pg_sys::RELSEG_SIZE - in_file);
             cache_as_zeroes(relation, first..end);
             if allocate(relation, first..end) {
-                let free = pg_sys::BLCKSZ as usize - PAGE_HEADER;
                 for block in first..end {
-                    pg_sys::RecordPageWithFreeSpace(relation, block, free);
+                    pg_sys::RecordPageWithFreeSpace(relation, block, MAX_ROW);
                 }
                 pg_sys::FreeSpaceMapVacuumRange(relation, first, end);
             }
@@ -47,13 +47,11 @@ pub(super) unsafe fn add_pages(relation: pg_sys::Relation, pages: u32) {
     }
 }
 
-const PAGE_HEADER: usize = std::mem::offset_of!(pg_sys::PageHeaderData, pd_linp);
-
 /// Whether there is an empty page. The free space map has it that pages are empty that
 /// sessions have been filling meanwhile, and is told better.
 ///
 /// # Safety
-/// As for [`add_pages`].
+/// As for [`make_room`].
 unsafe fn has_room(relation: pg_sys::Relation) -> bool {
     // SAFETY: blocks of the map exist while the relation is locked against truncation.
     unsafe {
@@ -98,9 +96,6 @@ unsafe fn cache_as_zeroes(relation: pg_sys::Relation, blocks: std::ops::Range<u3
 /// # Safety
 /// As above, and the blocks must be in one file.
 unsafe fn allocate(relation: pg_sys::Relation, blocks: std::ops::Range<u32>) -> bool {
-    unsafe extern "C" {
-        fn posix_fallocate(fd: c_int, offset: i64, len: i64) -> c_int;
-    }
     // SAFETY: an open relation has a file node; the path is of the present memory context.
     let path = unsafe {
         let node = (*relation).rd_node;
@@ -127,6 +122,7 @@ unsafe fn allocate(relation: pg_sys::Relation, blocks: std::ops::Range<u32>) -> 
     let bytes = |blocks: u32| i64::from(blocks) * i64::from(pg_sys::BLCKSZ);
     let offset = bytes(blocks.start % pg_sys::RELSEG_SIZE);
     // SAFETY: an open file; nothing else is touched.
-    let failed = unsafe { posix_fallocate(file.as_raw_fd(), offset, bytes(blocks.len() as u32)) };
+    let failed =
+        unsafe { libc::posix_fallocate(file.as_raw_fd(), offset, bytes(blocks.len() as u32)) };
     failed == 0
 }

@@ -113,17 +113,11 @@ pub(crate) fn keep_freed_memory() {
     ONCE.call_once(|| {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         {
-            use std::ffi::c_int;
-            unsafe extern "C" {
-                fn mallopt(param: c_int, value: c_int) -> c_int;
-            }
-            const M_TRIM_THRESHOLD: c_int = -1;
-            const M_MMAP_THRESHOLD: c_int = -3;
             // SAFETY: changes when memory is given back, nothing else; a value that the
             // library does not take is ignored.
             unsafe {
-                mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
-                mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+                libc::mallopt(libc::M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+                libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024 * 1024);
             }
         }
     });

@@ -45,8 +45,6 @@ pub(super) struct RowWriter<'log> {
     /// Bytes left in the page that the next row goes to, as far as that can be foreseen: a
     /// wrong guess costs room, no more.
     free: usize,
-    /// Pages that the rows begin, as far as that can be foreseen.
-    new_pages: u32,
 }
 
 impl<'log> RowWriter<'log> {
@@ -57,7 +55,6 @@ impl<'log> RowWriter<'log> {
             // SAFETY: palloc returns that many bytes or raises.
             piece: unsafe { pg_sys::palloc(pg_sys::VARHDRSZ + MAX_PIECE).cast() },
             free: free_in_target(log),
-            new_pages: 0,
         }
     }
 
@@ -136,11 +133,12 @@ impl<'log> RowWriter<'log> {
         };
         // SAFETY: a tuple that was just made.
         let len = unsafe { (*tuple).t_len as usize }.next_multiple_of(ALIGN);
-        if len > self.free {
-            self.new_pages += 1;
-            self.free = FREE_IN_EMPTY_PAGE;
+        self.free = if len <= self.free {
+            self.free
+        } else {
+            FREE_IN_EMPTY_PAGE
         }
-        self.free = self.free.saturating_sub(len + LINE_POINTER);
+        .saturating_sub(len + LINE_POINTER);
         self.rows.push(NewRow {
             tuple,
             key: [partition, last_offset, number],
@@ -152,7 +150,6 @@ impl<'log> RowWriter<'log> {
 
     fn flush(&mut self) {
         let rows = std::mem::take(&mut self.rows);
-        let new_pages = std::mem::take(&mut self.new_pages);
         // SAFETY: the tuples are of the log table and owned by `rows`; inserting sets their
         // positions, which the index entries then name.
         unsafe {
@@ -170,7 +167,10 @@ impl<'log> RowWriter<'log> {
             if count > 0 {
                 let relation = self.log.relation;
                 #[cfg(feature = "pg15")]
-                super::extend::add_pages(relation, new_pages);
+                {
+                    let bytes = rows.iter().map(|row| (*row.tuple).t_len as usize).sum();
+                    super::extend::make_room(relation, bytes);
+                }
                 pg_sys::heap_multi_insert(
                     relation,
                     slots_start,
