@@ -131,14 +131,13 @@ impl<'a> Place<'a> {
     /// A round that is not worth a commit of its own has its turn already.
     async fn gather(lane: &'a Lane) -> (Self, Vec<Job>) {
         let mut queue = lane.queue.lock().await;
-        let mut appending = None;
-        let turn = async { appending = Some(lane.turn.lock().await) };
-        let round = queue.gather(turn).await;
-        let place = Self {
+        let mut place = Self {
             lane,
-            gathering: Some(queue),
-            appending,
+            gathering: None,
+            appending: None,
         };
+        let round = queue.gather(place.begin()).await;
+        place.gathering = Some(queue);
         (place, round)
     }
 
@@ -150,13 +149,12 @@ impl<'a> Place<'a> {
     }
 
     /// Lets the next round be gathered, and sent.
-    fn is_appending(&mut self) {
+    fn let_gather(&mut self) {
         self.gathering = None;
     }
 
     /// Lets the next round be appended.
-    fn is_appended(&mut self) {
-        self.gathering = None;
+    fn let_append(&mut self) {
         self.appending = None;
     }
 
@@ -253,9 +251,9 @@ impl Worker {
     ) -> Result<Vec<Produced>, DbError> {
         let sent = self.session.get().await?.send_batches(batches).await?;
         place.begin().await;
-        place.is_appending();
+        place.let_gather();
         let produced = sent.append().await?;
-        place.is_appended();
+        place.let_append();
         sent.commit().await?;
         Ok(produced)
     }
