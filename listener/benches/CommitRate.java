@@ -55,7 +55,7 @@ public final class CommitRate {
             try {
                 commitUntilStopped(bootstrap, topic, id, partitions, records);
             } catch (KafkaException error) {
-                // Apache Kafka 4.3.1 now and then refuses a commit that it should not.
+                // This client (4.3.1) now and then sends a commit before its records, and is refused.
                 System.err.println(id + " begins anew: " + error);
             }
         }

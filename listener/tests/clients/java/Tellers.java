@@ -12,6 +12,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.InvalidTxnStateException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -52,10 +53,13 @@ public final class Tellers {
         }
         System.in.readAllBytes();
         stop = true;
-        for (var teller : all) {
-            teller.get();
+        try {
+            for (var teller : all) {
+                teller.get();
+            }
+        } finally {
+            threads.shutdown();
         }
-        threads.shutdown();
     }
 
     private static synchronized void say(String what, Object... more) {
@@ -133,6 +137,9 @@ public final class Tellers {
         } catch (ProducerFencedException | InvalidProducerEpochException | TimeoutException error) {
             return error.toString();
         } catch (KafkaException error) {
+            if (hasCommittedTooEarly(error)) {
+                return error.toString();
+            }
             producer.abortTransaction();
             if (committing) {
                 say("aborted", id);
@@ -140,6 +147,15 @@ public final class Tellers {
             say("lost", "aborted: " + error);
             return null;
         }
+    }
+
+    /**
+     * Kafka's client (4.3.1) first looks whether there are records to be sent and then takes what is to be
+     * done next: now and then it sends a commit before records that were handed to it in between, and it is
+     * told that there is nothing to commit. It cannot go on.
+     */
+    private static boolean hasCommittedTooEarly(KafkaException error) {
+        return error instanceof InvalidTxnStateException || error.getCause() instanceof InvalidTxnStateException;
     }
 
     private List<Leg> draw() {
