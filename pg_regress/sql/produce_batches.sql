@@ -79,6 +79,18 @@ SELECT error_code, base_offset FROM kafka.produce_batches(ARRAY['batches'], ARRA
 SELECT error_code, base_offset FROM kafka.produce_batches(ARRAY['batches'], ARRAY[6], ARRAY[:'batch'::bytea || set_byte(:'batch', :size - 1, 1)]);
 SELECT high_watermark, batch_count FROM kafka.partitions WHERE topic = 'batches' AND partition = 6;
 
+-- Partitions in turn: each gets its own in the order of the call, and so come the results. What is there already, or does not follow, is left out.
+SELECT kafka.create_topic('batches_turns', 2) IS NOT NULL AS created;
+SELECT idx, error_code, base_offset, partition FROM kafka.produce_batches(array_fill('batches_turns'::text, ARRAY[8]), ARRAY[1, 0, 1, 0, -1, 1, 0, 1], ARRAY[
+    record_batch(7, 0, 0, false, 'a1', 'a2'), record_batch(8, 0, 0, false, 'b1'), record_batch(7, 0, 2, false, 'a3'), record_batch(8, 0, 2, false, 'too early'),
+    NULL, record_batch(7, 0, 0, false, 'a1', 'a2'), record_batch(8, 0, 1, false, 'b2'), record_batch(-1, -1, -1, false, 'c1')]);
+SELECT partition, "offset", convert_from(value, 'UTF8') AS value FROM kafka.records('batches_turns');
+-- More than is written in one turn, between others.
+SELECT kafka.produce('batches_turns', repeat(md5('1'), 30000)::bytea, partition => 0);
+SELECT p.idx, p.error_code, p.base_offset, p.partition FROM kafka.fetch_batches(ARRAY['batches_turns'], ARRAY[0], ARRAY[2]) AS f,
+    kafka.produce_batches(array_fill('batches_turns'::text, ARRAY[6]), ARRAY[1, 0, 1, 1, 0, 1], array_fill(f.records, ARRAY[5]) || record_batch(-1, -1, -1, false, 'last')) AS p;
+SELECT partition, "offset", length(value), left(convert_from(value, 'UTF8'), 4) AS value FROM kafka.records('batches_turns') WHERE "offset" >= 2;
+
 -- The call appends in the caller's transaction: nothing to read before the commit, or after a rollback.
 BEGIN;
 SELECT error_code, base_offset FROM kafka.produce_batches(ARRAY['batches'], ARRAY[6], ARRAY[:'batch']::bytea[]);

@@ -1,29 +1,27 @@
 //! `kafka.produce_batches` and `kafka.produce_batches_packed`: record batches as clients send
 //! them, appended at once, with an error code for each partition. In one value they are not
 //! copied once more into an array.
+mod append;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
 use kafka_core::batch::{self, Batch, Limits, Summary};
-use kafka_core::builder::{BatchBuilder, ProducerFields};
 use kafka_core::codec::Codec;
 use kafka_core::error::KafkaError;
-use kafka_core::producer::{SequenceVerdict, check_first_sequence, check_sequence};
-use kafka_core::record::HeaderRef;
-use kafka_core::txn::{self, Producer, Version};
+use kafka_core::txn::Version;
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
 use super::Fault;
+use append::{Appended, append};
+
 use crate::raise::ok;
-use crate::store::log::{self, LockMode, LogTable, NewBatch};
-use crate::store::pending;
-use crate::store::producer::{self, ProducerKey};
+use crate::store::log::{LockMode, LogTable};
 use crate::store::server;
 use crate::store::topic::{self, Topic, TopicRef};
-use crate::store::txn::Locked;
 use crate::store::varlena::keep_freed_memory;
 
 /// Partition number that asks for each record to be routed by its key.
@@ -57,11 +55,11 @@ struct AcceptedBatch<'a> {
     stored: Cow<'a, [u8]>,
 }
 
-/// What an element's append came to.
-struct Appended {
-    base_offset: i64,
-    log_append_time: Option<i64>,
-    log_start_offset: i64,
+impl Accepted<'_> {
+    /// By the numbers of topic and partition.
+    fn partition(&self) -> (i32, i32) {
+        (self.topic.number, self.partition)
+    }
 }
 
 /// The topics that a call has opened, each once.
@@ -221,23 +219,10 @@ impl Call {
                 accept(topic, log, partitions[i], batches[i], writer(i)?)
             })
             .collect();
-        let mut transactions = lock_transactions(&accepted);
-        let mut producers = lock_producers(&accepted);
-        let rows: Vec<Row> = accepted
-            .into_iter()
-            .zip(&partitions)
-            .enumerate()
-            .map(|(i, (accepted, &partition))| {
-                let appended = accepted.and_then(|a| append(&a, &mut producers, &mut transactions));
-                row(i, partition, appended)
-            })
-            .collect();
-        let changed = producers.into_values().filter(|producer| producer.changed);
-        producer::save(changed.map(|producer| producer.locked));
-        for locked in transactions.into_values() {
-            locked.save();
-        }
-        rows
+        let appended = append(&accepted);
+        let rows = appended.into_iter().zip(&partitions).enumerate();
+        rows.map(|(i, (appended, &partition))| row(i, partition, appended))
+            .collect()
     }
 }
 
@@ -327,193 +312,4 @@ fn stored_form<'a>(
         return Ok(Cow::Borrowed(batch.bytes()));
     }
     batch::recompress(batch, wanted, MAX_INFLATED_BYTES).map(Cow::Owned)
-}
-
-/// Locks the transactional ids that the call has batches of, in one order.
-fn lock_transactions(accepted: &[Result<Accepted<'_>, KafkaError>]) -> BTreeMap<String, Locked> {
-    let writers = accepted.iter().flatten().flat_map(|a| &a.writer);
-    let ids: BTreeSet<&String> = writers.map(|writer| &writer.transactional_id).collect();
-    ids.into_iter()
-        .map(|id| (id.clone(), Locked::lock(id)))
-        .collect()
-}
-
-struct LockedProducer {
-    locked: producer::Locked,
-    changed: bool,
-}
-
-/// Locks the rows of all producers that the call has batches of, in one order.
-fn lock_producers(
-    accepted: &[Result<Accepted<'_>, KafkaError>],
-) -> BTreeMap<ProducerKey, LockedProducer> {
-    let mut keys: Vec<ProducerKey> = accepted
-        .iter()
-        .flatten()
-        .flat_map(|a| a.batches.iter().filter_map(|b| producer_key(a, &b.summary)))
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let locked = producer::lock(&keys)
-        .into_iter()
-        .map(|locked| LockedProducer {
-            locked,
-            changed: false,
-        });
-    keys.into_iter().zip(locked).collect()
-}
-
-fn producer_key(accepted: &Accepted<'_>, summary: &Summary) -> Option<ProducerKey> {
-    (summary.producer_id >= 0).then_some(ProducerKey {
-        topic_number: accepted.topic.number,
-        partition: accepted.partition,
-        producer_id: summary.producer_id,
-    })
-}
-
-/// Appends one element's batches, or finds that they are there already.
-fn append(
-    accepted: &Accepted<'_>,
-    producers: &mut BTreeMap<ProducerKey, LockedProducer>,
-    transactions: &mut BTreeMap<String, Locked>,
-) -> Result<Appended, KafkaError> {
-    let topic = &accepted.topic;
-    let log_append_time = pending::log_append_time(topic);
-    let base_offset = if accepted.partition == BY_KEY {
-        append_by_key(accepted)?
-    } else {
-        append_in_order(accepted, log_append_time, producers, transactions)?
-    };
-    let log_start_offset = if accepted.partition == BY_KEY {
-        -1
-    } else {
-        topic.log_start_offset(accepted.partition)
-    };
-    Ok(Appended {
-        base_offset,
-        log_append_time,
-        log_start_offset,
-    })
-}
-
-fn append_in_order(
-    accepted: &Accepted<'_>,
-    log_append_time: Option<i64>,
-    producers: &mut BTreeMap<ProducerKey, LockedProducer>,
-    transactions: &mut BTreeMap<String, Locked>,
-) -> Result<i64, KafkaError> {
-    let summary = &accepted.batches[0].summary;
-    let producer = producer_key(accepted, summary).and_then(|key| producers.get_mut(&key));
-    if let Some(producer) = &producer {
-        let verdict = check_sequence(
-            producer.locked.state.as_ref(),
-            summary.producer_id,
-            summary.producer_epoch,
-            summary.base_sequence,
-            summary.record_count,
-        )?;
-        if let SequenceVerdict::Duplicate(past) = verdict {
-            return Ok(past.base_offset);
-        }
-        if let Some(state) = &producer.locked.state {
-            state.check_transactional(summary.transactional)?;
-        }
-    }
-    if let Some(writer) = &accepted.writer {
-        let state = producer
-            .as_ref()
-            .and_then(|producer| producer.locked.state.as_ref());
-        if writer.version == Version::V2 {
-            check_first_sequence(state, summary.producer_id, summary.base_sequence)?;
-        }
-        check_transaction(accepted, writer, transactions)?;
-    }
-    let mut new: Vec<NewBatch<'_>> = accepted
-        .batches
-        .iter()
-        .map(|b| NewBatch {
-            data: Cow::Borrowed(&b.stored),
-            last_offset_delta: b.summary.last_offset_delta,
-            max_timestamp: b.summary.max_timestamp,
-        })
-        .collect();
-    let base_offset = log::append(
-        &accepted.topic,
-        &accepted.log,
-        accepted.partition,
-        &mut new,
-        log_append_time,
-    );
-    if let Some(producer) = producer {
-        let state = producer.locked.state.get_or_insert_default();
-        state.record_append(
-            summary.producer_epoch,
-            summary.base_sequence,
-            summary.record_count,
-            base_offset,
-            summary.max_timestamp,
-        );
-        if summary.transactional {
-            state.record_transactional(base_offset);
-        }
-        producer.changed = true;
-    }
-    Ok(base_offset)
-}
-
-/// Whether the batch may be written in the transaction, which may begin with it.
-fn check_transaction(
-    accepted: &Accepted<'_>,
-    writer: &Writer,
-    transactions: &mut BTreeMap<String, Locked>,
-) -> Result<(), KafkaError> {
-    let summary = &accepted.batches[0].summary;
-    let producer = Producer {
-        id: summary.producer_id,
-        epoch: summary.producer_epoch,
-    };
-    let Some(Locked {
-        transaction: Some(transaction),
-        now,
-        ..
-    }) = transactions.get_mut(&writer.transactional_id)
-    else {
-        return Err(txn::mapping(&writer.transactional_id, producer));
-    };
-    let partition = (accepted.topic.number, accepted.partition);
-    transaction.produce(producer, partition, writer.version, *now)
-}
-
-/// Rebuilds the batches by the partition of each record's key, as the Java client would
-/// have sent them. Nothing is appended unless every record could be read.
-fn append_by_key(accepted: &Accepted<'_>) -> Result<i64, KafkaError> {
-    let topic = &accepted.topic;
-    let mut routed: BTreeMap<(i32, usize), (Codec, BatchBuilder)> = BTreeMap::new();
-    for (number, AcceptedBatch { batch, summary, .. }) in accepted.batches.iter().enumerate() {
-        let keyless = (summary.base_timestamp.unsigned_abs() % topic.partitions as u64) as i32;
-        let mut records = batch.records(MAX_INFLATED_BYTES)?;
-        while let Some(record) = records.next_record() {
-            let record = record?;
-            let partition = record.key.map_or(keyless, |key| {
-                kafka_core::partitioner::murmur2_partition(key, topic.partitions)
-            });
-            let headers: Vec<_> = record
-                .headers
-                .map(|(key, value)| HeaderRef { key, value })
-                .collect();
-            let (_, builder) = routed
-                .entry((partition, number))
-                .or_insert_with(|| (summary.codec, BatchBuilder::new()));
-            builder.append(record.timestamp, record.key, record.value, &headers);
-        }
-    }
-    let mut first = -1;
-    for ((partition, _), (codec, builder)) in routed {
-        let built = builder.build(topic.stored_codec(codec), ProducerFields::default());
-        let offset = pending::append_built(topic, &accepted.log, partition, &built);
-        if first < 0 {
-            first = offset;
-        }
-    }
-    Ok(first)
 }

@@ -63,6 +63,8 @@ pub(crate) struct NewBatch<'a> {
     pub(crate) last_offset_delta: i32,
     /// Milliseconds since the epoch; -1 where the records have none.
     pub(crate) max_timestamp: i64,
+    /// Milliseconds since the epoch, to be stamped on its records.
+    pub(crate) log_append_time: Option<i64>,
 }
 
 impl LogTable {
@@ -165,69 +167,113 @@ struct Tail {
     may_be_deleted: bool,
 }
 
-/// Appends `batches` one behind another and returns the base offset of the first. They
-/// become readable when the transaction commits.
-pub(crate) fn append(
-    topic: &Topic,
-    log: &LogTable,
+/// Appends batches to a partition, one behind another, under its lock. They become readable
+/// when the transaction commits.
+pub(crate) struct Appender<'log> {
+    topic_number: i32,
     partition: i32,
-    batches: &mut [NewBatch<'_>],
-    log_append_time: Option<i64>,
-) -> i64 {
-    let leader_epoch = super::server::leader_epoch();
-    if log_append_time.is_some() {
-        for batch in &mut *batches {
-            kafka_core::batch::stamp(batch.data.to_mut(), 0, leader_epoch, log_append_time);
+    leader_epoch: i32,
+    writer: RowWriter<'log>,
+    lock: PartitionLock,
+    next_offset: i64,
+    stable_offset: i64,
+    running_max_timestamp: i64,
+    /// Bytes appended.
+    bytes: usize,
+}
+
+impl<'log> Appender<'log> {
+    /// Takes the lock. Nobody else appends until [`finish`](Self::finish), before which this
+    /// session must wait for nobody.
+    pub(crate) fn begin(topic: &Topic, log: &'log LogTable, partition: i32) -> Self {
+        let leader_epoch = super::server::leader_epoch();
+        // SAFETY: assigns the transaction id before the lock, so that no WAL write for it happens under the lock.
+        unsafe { pg_sys::GetCurrentTransactionId() };
+        let writer = RowWriter::new(log);
+        let lock = PartitionLock::acquire(topic.number, partition);
+        let tail = log.tail(partition);
+        // Behind deleted rows the index no longer tells the next offset: scans mark entries of dead
+        // rows, which are passed over from then on, in any order. The log start tells it.
+        let start = match &tail {
+            Some(tail) if !tail.may_be_deleted => 0,
+            _ => topic::stored_log_start_offset(topic, partition),
+        };
+        let (next_offset, stable_offset, running_max_timestamp) = match &tail {
+            Some(tail) => (
+                start.max(tail.last_offset + 1),
+                start.max(log.walk(partition, tail)),
+                tail.running_max_timestamp,
+            ),
+            None => (start, start, -1),
+        };
+        Self {
+            topic_number: topic.number,
+            partition,
+            leader_epoch,
+            writer,
+            lock,
+            next_offset,
+            stable_offset,
+            running_max_timestamp,
+            bytes: 0,
         }
     }
-    // SAFETY: assigns the transaction id before the lock, so that no WAL write for it happens under the lock.
-    unsafe { pg_sys::GetCurrentTransactionId() };
-    let mut writer = RowWriter::new(log);
-    let lock = PartitionLock::acquire(topic.number, partition);
-    let tail = log.tail(partition);
-    // Behind deleted rows the index no longer tells the next offset: scans mark entries of dead
-    // rows, which are passed over from then on, in any order. The log start tells it.
-    let start = match &tail {
-        Some(tail) if !tail.may_be_deleted => 0,
-        _ => topic::stored_log_start_offset(topic, partition),
-    };
-    let (mut next, stable_offset, mut running_max_timestamp) = match &tail {
-        Some(tail) => (
-            start.max(tail.last_offset + 1),
-            start.max(log.walk(partition, tail)),
-            tail.running_max_timestamp,
-        ),
-        None => (start, start, -1),
-    };
-    let base_offset = next;
-    for batch in &*batches {
-        let max_timestamp = log_append_time.unwrap_or(batch.max_timestamp);
-        running_max_timestamp = running_max_timestamp.max(max_timestamp);
-        let values = RowValues {
-            partition,
-            last_offset: next + i64::from(batch.last_offset_delta),
-            base_offset: next,
-            stable_offset,
+
+    /// Returns the batch's base offset.
+    pub(crate) fn append(&mut self, batch: NewBatch<'_>) -> i64 {
+        let NewBatch {
+            mut data,
+            last_offset_delta,
             max_timestamp,
-            running_max_timestamp,
+            log_append_time,
+        } = batch;
+        if log_append_time.is_some() {
+            kafka_core::batch::stamp(data.to_mut(), 0, self.leader_epoch, log_append_time);
+        }
+        let base_offset = self.next_offset;
+        let max_timestamp = log_append_time.unwrap_or(max_timestamp);
+        self.running_max_timestamp = self.running_max_timestamp.max(max_timestamp);
+        let values = RowValues {
+            partition: self.partition,
+            last_offset: base_offset + i64::from(last_offset_delta),
+            base_offset,
+            stable_offset: self.stable_offset,
+            max_timestamp,
+            running_max_timestamp: self.running_max_timestamp,
         };
-        writer.write(&values, &batch.data, |header| {
-            kafka_core::batch::stamp(header, next, leader_epoch, None);
+        self.writer.write(&values, &data, |header| {
+            kafka_core::batch::stamp(header, base_offset, self.leader_epoch, None);
         });
-        next = values.last_offset + 1;
+        self.next_offset = values.last_offset + 1;
+        self.bytes += data.len();
+        base_offset
     }
-    writer.finish();
-    lock.release();
-    flush_ahead(batches);
-    wake::touch(wake::Slot::partition(topic.number, partition));
-    base_offset
+
+    /// The base offset of the next batch.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// Has written so much that others should have their turn.
+    pub(crate) fn is_full(&self) -> bool {
+        const TURN_BYTES: usize = 1024 * 1024;
+        self.bytes >= TURN_BYTES
+    }
+
+    /// Writes what is left, and gives the lock back.
+    pub(crate) fn finish(self) {
+        self.writer.finish();
+        self.lock.release();
+        flush_ahead(self.bytes);
+        wake::touch(wake::Slot::partition(self.topic_number, self.partition));
+    }
 }
 
 /// Lets the WAL writer begin with what a large append has written, so that the commit finds
 /// most of it flushed.
-fn flush_ahead(batches: &[NewBatch<'_>]) {
+fn flush_ahead(bytes: usize) {
     const WORTH_IT: usize = 256 * 1024;
-    if batches.iter().map(|batch| batch.data.len()).sum::<usize>() >= WORTH_IT {
+    if bytes >= WORTH_IT {
         // SAFETY: the end of the last WAL record of this transaction; wakes another process.
         unsafe { pg_sys::XLogSetAsyncXactLSN(pg_sys::XactLastRecEnd) };
     }

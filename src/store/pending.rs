@@ -15,7 +15,7 @@ use kafka_core::topic::TimestampType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::log::{self, LockMode, LogTable, NewBatch};
+use super::log::{Appender, LockMode, LogTable, NewBatch};
 use super::polled;
 use super::server;
 use super::topic::Topic;
@@ -150,12 +150,16 @@ pub(crate) fn flush() -> Vec<Flushed> {
 /// Appends one batch that the server itself has built.
 pub(crate) fn append_built(topic: &Topic, log: &LogTable, partition: i32, bytes: &[u8]) -> i64 {
     let batch = crate::raise::ok(kafka_core::batch::Batch::parse(bytes)).0;
-    let mut new = [NewBatch {
+    let new = NewBatch {
         data: Cow::Borrowed(bytes),
         last_offset_delta: batch.last_offset_delta(),
         max_timestamp: batch.max_timestamp(),
-    }];
-    log::append(topic, log, partition, &mut new, log_append_time(topic))
+        log_append_time: log_append_time(topic),
+    };
+    let mut appender = Appender::begin(topic, log, partition);
+    let base_offset = appender.append(new);
+    appender.finish();
+    base_offset
 }
 
 /// The time to stamp, in milliseconds, where the topic's `message.timestamp.type` is `LogAppendTime`.
