@@ -5,6 +5,8 @@ use pgrx::prelude::*;
 mod api;
 mod guc;
 mod raise;
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+mod send;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::HashSet;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -372,4 +374,55 @@ fn the_listener_follows_a_failover() {
     let stored = Sql::connect(&standby).value("SELECT count(*) FROM kafka.records('followed')");
     assert_eq!(stored, "21");
     assert!(listener.log().lines().all(|line| line.starts_with('{')));
+}
+
+/// A session that asks for more than fits into its socket, and reads nothing of it.
+fn asks_and_does_not_read(cluster: &Cluster) -> UnixStream {
+    const STARTUP: &[u8] =
+        b"\0\x03\0\0user\0postgres\0database\0postgres\0application_name\0silent\0\0";
+    const QUERY: &[u8] = b"SELECT kafka.fetch_batches_packed(ARRAY['large'], ARRAY[0], ARRAY[0])\0";
+    let conninfo = cluster.conninfo();
+    let host = conninfo
+        .split(' ')
+        .find_map(|word| word.strip_prefix("host="));
+    let mut stream = UnixStream::connect(format!("{}/.s.PGSQL.5432", host.unwrap())).unwrap();
+    for (kind, message) in [(&b""[..], STARTUP), (b"Q", QUERY)] {
+        let length = u32::try_from(message.len() + 4).unwrap().to_be_bytes();
+        stream
+            .write_all(&[kind, &length, message].concat())
+            .unwrap();
+    }
+    stream
+}
+
+/// However large the row is that it sends: by its client, and by an administrator.
+#[test]
+fn a_session_whose_client_does_not_read_can_be_ended() {
+    let env = Env::shared();
+    env.create_topic("large", 1);
+    let sql = env.sql();
+    sql.run("SELECT count(kafka.produce('large', repeat('x', 500000)::bytea)) FROM generate_series(1, 20)");
+    let sessions = |state: &str| {
+        sql.value(&format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'silent' AND {state}"
+        ))
+    };
+    for terminated in [true, false] {
+        let stream = asks_and_does_not_read(&env.cluster);
+        eventually("it waits for its client", || {
+            sessions("wait_event = 'ClientWrite'") == "1"
+        });
+        let _there = if terminated {
+            sql.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE application_name = 'silent'",
+            );
+            Some(stream)
+        } else {
+            drop(stream);
+            None
+        };
+        eventually("it ends", || sessions("true") == "0");
+    }
+    assert_eq!(env.stored("large"), 20);
 }

@@ -36,6 +36,8 @@ fn fetch_batches_packed(
         topic_ids,
     ));
     keep_freed_memory();
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    crate::send::large_rows_at_once();
     pack(&call)
 }
 
