@@ -35,7 +35,7 @@ pub struct Append {
     pins: AtomicUsize,
 }
 
-/// The lane of a connection, chosen when it first produces.
+/// The number of a connection, given when it first produces; it tells its lane.
 #[derive(Default)]
 pub struct Pin(OnceLock<usize>);
 
@@ -87,15 +87,17 @@ impl Append {
     ) -> Ticket {
         let (reply, receiver) = oneshot::channel();
         let count = batches.len();
+        let next = || self.pins.fetch_add(1, Ordering::Relaxed);
+        let producer = *pin.0.get_or_init(next);
         let job = Job {
+            producer,
             bytes: batches.iter().map(|batch| batch.records.len()).sum(),
             batches,
             reply,
             _reserved: reserved,
         };
-        let next = || self.pins.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
         // Only fails after the workers ended; the ticket then says so.
-        let _ = self.lanes[*pin.0.get_or_init(next)].send(job);
+        let _ = self.lanes[producer % self.lanes.len()].send(job);
         Ticket {
             reply: receiver,
             count,

@@ -1,5 +1,6 @@
 //! Requests that wait to be appended, and how many of them go down together.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const MAX_MISSES: u32 = 6;
 /// One Produce request's batches, all to be appended in one transaction.
 #[derive(Debug)]
 pub(super) struct Job {
+    /// Whose it is: a connection's number.
+    pub(super) producer: usize,
     pub(super) batches: Vec<Batches>,
     pub(super) bytes: usize,
     pub(super) reply: oneshot::Sender<Vec<Produced>>,
@@ -35,7 +38,9 @@ pub(super) struct Queue {
     receiver: mpsc::UnboundedReceiver<Job>,
     /// The one that did not fit into the last round.
     next: Option<Job>,
-    /// Requests of the last round.
+    /// Whose requests the last two rounds were, the last one first.
+    last: [HashSet<usize>; 2],
+    /// How many producers those are.
     expected: usize,
     /// Waits in vain, in a row.
     misses: u32,
@@ -45,6 +50,7 @@ pub(super) struct Queue {
 
 struct Round {
     jobs: Vec<Job>,
+    producers: HashSet<usize>,
     bytes: usize,
 }
 
@@ -53,6 +59,7 @@ impl Queue {
         Self {
             receiver,
             next: None,
+            last: Default::default(),
             expected: 0,
             misses: 0,
             pause: 0,
@@ -64,7 +71,9 @@ impl Queue {
     ///
     /// Producers that wait for their answers send the next requests one after the other when
     /// a round is answered. The first of them alone would take a commit, for which all others
-    /// would have to wait: so as many as the last time are awaited for a moment.
+    /// would have to wait: so those of the last two rounds are awaited for a moment. Of two,
+    /// because what comes while one round commits would else be a round for ever, and each
+    /// commit be shared by half of the producers.
     pub(super) async fn gather(&mut self, turn: impl Future<Output = ()>) -> Vec<Job> {
         let first = match self.next.take() {
             Some(job) => Some(job),
@@ -75,6 +84,7 @@ impl Queue {
         };
         let mut round = Round {
             bytes: first.bytes,
+            producers: HashSet::from([first.producer]),
             jobs: vec![first],
         };
         self.take_queued(&mut round);
@@ -91,12 +101,15 @@ impl Queue {
                 self.pause = 1 << self.misses;
             }
         }
-        self.expected = round.jobs.len();
+        let [last, before] = &mut self.last;
+        std::mem::swap(last, before);
+        *last = round.producers;
+        self.expected = last.union(before).count();
         round.jobs
     }
 
     fn lacks(&self, round: &Round) -> bool {
-        self.next.is_none() && round.jobs.len() < self.expected && round.bytes < ENOUGH_BYTES
+        self.next.is_none() && round.producers.len() < self.expected && round.bytes < ENOUGH_BYTES
     }
 
     fn is_patient(&mut self) -> bool {
@@ -129,6 +142,7 @@ impl Queue {
             self.next = Some(job);
         } else {
             round.bytes += job.bytes;
+            round.producers.insert(job.producer);
             round.jobs.push(job);
         }
     }
@@ -148,10 +162,16 @@ mod tests {
             (Self(sender), Queue::new(receiver))
         }
 
-        fn send(&self, requests: usize, bytes: usize) {
-            for _ in 0..requests {
+        /// One request of each of so many.
+        fn send(&self, producers: usize, bytes: usize) {
+            self.send_of(0..producers, bytes);
+        }
+
+        fn send_of(&self, producers: impl IntoIterator<Item = usize>, bytes: usize) {
+            for producer in producers {
                 let reserved = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
                 let job = Job {
+                    producer,
                     batches: Vec::new(),
                     bytes,
                     reply: oneshot::channel().0,
@@ -193,17 +213,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_many_as_the_last_time_are_waited_for() {
+    async fn the_producers_of_the_last_two_rounds_are_waited_for() {
         let (producers, mut queue) = Producers::new();
-        producers.send(4, 100);
-        assert_eq!(gathered(&mut queue).await, 4);
-        producers.send(1, 100);
+        for half in [0..4, 4..8] {
+            producers.send_of(half, 100);
+            assert_eq!(gathered(&mut queue).await, 4);
+        }
+        producers.send_of(0..4, 100);
         let late = async {
             tokio::time::sleep(PATIENCE / 2).await;
-            producers.send(3, 100);
+            producers.send_of(4..8, 100);
         };
         let (count, ()) = tokio::join!(gathered(&mut queue), late);
-        assert_eq!(count, 4);
+        assert_eq!(count, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_producer_with_several_requests_under_way_is_not_waited_for() {
+        let (producers, mut queue) = Producers::new();
+        producers.send_of([7; 5], 100);
+        assert_eq!(gathered(&mut queue).await, 5);
+        producers.send_of([7], 100);
+        assert_eq!(gathered(&mut queue).await, 1);
+        assert_eq!(queue.misses, 0, "a wait in vain");
     }
 
     #[tokio::test(start_paused = true)]
