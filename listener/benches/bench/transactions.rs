@@ -2,6 +2,7 @@
 //! as it is and once told to flush what is appended, as this server does.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,11 @@ const PARTITIONS: i32 = 4;
 const SIZE: usize = 100;
 /// Records of a transaction, and producers.
 const CASES: [(usize, usize); 2] = [(100, 1), (10, 4)];
-const CLIENTS: [(&str, Client); 2] = [("librdkafka", librdkafka), ("Java", java)];
+const CLIENTS: [(&str, Client); 3] = [
+    ("librdkafka", librdkafka),
+    ("franz-go", franz),
+    ("Java", java),
+];
 const WARM_UP: Duration = Duration::from_secs(2);
 const TIME: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -151,6 +156,34 @@ fn commit(
 /// The broker's jars hold the client, too.
 fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/CommitRate.java");
+    let program = apache_kafka::java(&["-Xmx256m"], &program.display().to_string());
+    printed_by(program, address, topic, records, producers)
+}
+
+/// Built with the clients of the tests.
+fn franz(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/go");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("commit_rate");
+    let built = Command::new("go")
+        .current_dir(sources)
+        .args(["build", "-buildvcs=false", "-o"])
+        .arg(&program)
+        .arg("./commit_rate")
+        .status();
+    if !built.map_err(|error| format!("go: {error}"))?.success() {
+        return Err("commit_rate, of franz-go, could not be built".into());
+    }
+    printed_by(Command::new(program), address, topic, records, producers)
+}
+
+/// The rate that a program prints.
+fn printed_by(
+    mut program: Command,
+    address: &str,
+    topic: &str,
+    records: usize,
+    producers: usize,
+) -> Result<f64> {
     let numbers = [
         PARTITIONS as usize,
         producers,
@@ -158,7 +191,7 @@ fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<
         WARM_UP.as_millis() as usize,
         TIME.as_millis() as usize,
     ];
-    let output = apache_kafka::java(&["-Xmx256m"], &program.display().to_string())
+    let output = program
         .args([address, topic])
         .args(numbers.map(|number| number.to_string()))
         .output()?;
@@ -166,6 +199,6 @@ fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<
     let rate = said.lines().last().and_then(|line| line.parse().ok());
     rate.filter(|_| output.status.success()).ok_or_else(|| {
         let error = String::from_utf8_lossy(&output.stderr);
-        format!("CommitRate.java: {}\n{said}{error}", output.status).into()
+        format!("{program:?}: {}\n{said}{error}", output.status).into()
     })
 }
