@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// ones the commit is most of the time, and what arrives meanwhile had better share the next
 /// one.
 pub(super) const ENOUGH_BYTES: usize = 256 << 10;
-/// After waits in vain up to 2 to the power of this many rounds pass without one.
+/// After waits in vain up to 2 to the power of this many rounds pass without another.
 const MAX_MISSES: u32 = 6;
 
 /// One Produce request's batches, all to be appended in one transaction.
@@ -42,7 +42,8 @@ pub(super) struct Queue {
     last: [HashSet<usize>; 2],
     /// How many producers those are.
     expected: usize,
-    /// Waits in vain, in a row.
+    /// Twice the waits in vain, less those that were worth it: where one of three is in vain
+    /// it does not grow.
     misses: u32,
     /// Rounds to pass before the next wait.
     pause: u32,
@@ -95,9 +96,9 @@ impl Queue {
         if self.lacks(&round) && self.is_patient() {
             let rest = tokio::time::timeout(PATIENCE, self.take_expected(&mut round));
             if rest.await.is_ok() {
-                self.misses = 0;
+                self.misses = self.misses.saturating_sub(1);
             } else {
-                self.misses = MAX_MISSES.min(self.misses + 1);
+                self.misses = MAX_MISSES.min(self.misses + 2);
                 self.pause = 1 << self.misses;
             }
         }
