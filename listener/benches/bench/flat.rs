@@ -44,8 +44,10 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
         "with",
         "produce",
         "of the first",
+        "CPU s per GB",
         "tail fetch",
         "of the first",
+        "CPU s per GB",
         "listener, peak MiB",
     ]);
     let ours = &bench.servers[0];
@@ -171,14 +173,20 @@ fn row(bench: &Bench, variant: &Variant, measured: &Measured, first: &Measured) 
     let ratio = |runs: &[Run], first: &[Run]| {
         format!("{:.2}", median(&values(runs)) / median(&values(first)))
     };
+    let cost = |runs: &[Run]| {
+        let cost = |run: &Run| (run.server_cpu + run.listener_cpu) / run.done.bytes * 1e9;
+        format!("{:.2}", median(&runs.iter().map(cost).collect::<Vec<_>>()))
+    };
     let memory = measured.produced.iter().chain(&measured.followed);
     let memory = memory.map(|run| run.listener_memory).fold(0.0, f64::max);
     bench.report.row(&[
         &variant.name,
         &spread(&values(&measured.produced), 0),
         &ratio(&measured.produced, &first.produced),
+        &cost(&measured.produced),
         &spread(&values(&measured.followed), 0),
         &ratio(&measured.followed, &first.followed),
+        &cost(&measured.followed),
         &format!("{:.0}", memory / f64::from(1 << 20)),
     ]);
 }

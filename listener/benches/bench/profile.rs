@@ -15,6 +15,7 @@ use crate::load::{self, Case, Limit};
 use crate::process::children;
 use crate::servers::Server;
 use crate::support::Result;
+use crate::synchronous;
 use crate::tail;
 
 const TOPIC: &str = "profile";
@@ -42,6 +43,9 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     })?;
     profiled(bench, "consume", || {
         load::consume(&server.address, TOPIC, 1, CASE.size, records).map(|_| ())
+    })?;
+    profiled(bench, "synchronous", || {
+        synchronous::produce(&server.address, TOPIC, 1, LIMIT.time).map(|_| ())
     })?;
     server.delete_topic(TOPIC).await
 }

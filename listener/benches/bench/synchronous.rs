@@ -45,7 +45,12 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
 }
 
 /// Records per second of all together.
-fn produce(address: &str, topic: &str, partitions: usize, time: Duration) -> Result<Done> {
+pub(crate) fn produce(
+    address: &str,
+    topic: &str,
+    partitions: usize,
+    time: Duration,
+) -> Result<Done> {
     let values = values(SIZE);
     let ready = Barrier::new(PRODUCERS);
     let rates = std::thread::scope(|scope| {
