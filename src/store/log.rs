@@ -327,6 +327,15 @@ pub(crate) fn for_each_batch(
     while let Some(row) = scan.next_forward() {
         pgrx::check_for_interrupts!();
         if scan.row_is_open(&row) {
+            // Another try may find it ended.
+            // SAFETY: a getter.
+            if unsafe { pg_sys::RecoveryInProgress() } {
+                pgrx::ereport!(
+                    ERROR,
+                    pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                    "row of a transaction that has not ended on this standby below the high watermark"
+                );
+            }
             pgrx::error!(
                 "row of an open transaction below the high watermark: the log table is damaged"
             );

@@ -1,4 +1,5 @@
 //! Index scans over one partition of a log table, and the rows they find.
+use std::ops::RangeInclusive;
 use std::ptr;
 
 use pgrx::pg_sys;
@@ -8,6 +9,7 @@ use super::log::LogTable;
 /// Columns of a log table, by attribute number.
 #[derive(Clone, Copy)]
 enum Column {
+    Partition = 1,
     LastOffset = 2,
     BaseOffset = 3,
     /// A lower bound of the high watermark when the row was written: where the next walk starts.
@@ -45,6 +47,10 @@ impl Row {
 
     pub(super) fn running_max_timestamp(&self) -> i64 {
         self.int8(Column::RunningMaxTimestamp)
+    }
+
+    fn partition(&self) -> i32 {
+        self.datum(Column::Partition).value() as i32
     }
 
     pub(super) fn is_first_piece(&self) -> bool {
@@ -103,6 +109,17 @@ impl OffsetKey {
     }
 }
 
+/// The offsets within all of `keys`.
+fn bounds(keys: &[OffsetKey]) -> RangeInclusive<i64> {
+    let bound = |strategy: u32| {
+        let of_strategy = keys.iter().filter(move |key| key.strategy == strategy);
+        of_strategy.map(|key| key.offset)
+    };
+    let first = bound(pg_sys::BTGreaterEqualStrategyNumber).max();
+    let last = bound(pg_sys::BTLessEqualStrategyNumber).min();
+    first.unwrap_or(i64::MIN)..=last.unwrap_or(i64::MAX)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Visibility {
     /// Every row: committed, in flight or aborted.
@@ -115,6 +132,9 @@ pub(super) enum Visibility {
 pub(super) struct Scan {
     desc: pg_sys::IndexScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
+    partition: i32,
+    /// The last offsets that are asked for.
+    offsets: RangeInclusive<i64>,
     /// The slot has the row that comes next already; false: there is none.
     ahead: Option<bool>,
     /// Boxed, because the scan keeps its address; the dirty snapshot is written by each fetch.
@@ -160,6 +180,8 @@ impl Scan {
             Self {
                 desc,
                 slot,
+                partition,
+                offsets: bounds(offsets),
                 ahead: None,
                 snapshot,
             }
@@ -171,11 +193,25 @@ impl Scan {
     }
 
     pub(super) fn next(&mut self, direction: pg_sys::ScanDirection::Type) -> Option<Row> {
-        let found = self.ahead.take().unwrap_or_else(|| {
-            // SAFETY: the scan and slot are alive.
-            unsafe { pg_sys::index_getnext_slot(self.desc, direction, self.slot) }
-        });
-        found.then_some(Row { slot: self.slot })
+        let ahead = self.ahead.take();
+        // SAFETY: the scan and slot are alive.
+        let fetch = || unsafe { pg_sys::index_getnext_slot(self.desc, direction, self.slot) };
+        if !ahead.unwrap_or_else(fetch) {
+            return None;
+        }
+        // On a standby vacuum may have let another row take the place of one that was rolled
+        // back, between our looks at the index and at the table: there it does not wait for
+        // scans like ours.
+        let row = Row { slot: self.slot };
+        let is_asked_for = |row: &Row| {
+            row.partition() == self.partition && self.offsets.contains(&row.last_offset())
+        };
+        while !is_asked_for(&row) {
+            if !fetch() {
+                return None;
+            }
+        }
+        Some(row)
     }
 
     /// The next row, if it is a further piece of the batch that ends with this offset. Whatever
