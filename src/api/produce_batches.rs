@@ -19,7 +19,8 @@ use super::Fault;
 use append::{Appended, append};
 
 use crate::raise::ok;
-use crate::store::log::{LockMode, LogTable};
+use crate::store::log::{LockMode, LogTable, NewBatch};
+use crate::store::pending;
 use crate::store::server;
 use crate::store::topic::{self, Topic, TopicRef};
 use crate::store::varlena::keep_freed_memory;
@@ -37,6 +38,8 @@ struct Accepted<'a> {
     log: Rc<LogTable>,
     partition: i32,
     batches: Vec<AcceptedBatch<'a>>,
+    /// Milliseconds since the epoch, where the topic stamps it.
+    log_append_time: Option<i64>,
     /// Of a transactional batch.
     writer: Option<Writer>,
 }
@@ -52,7 +55,7 @@ struct AcceptedBatch<'a> {
     batch: Batch<'a>,
     summary: Summary,
     /// What will be stored: the client's bytes, or the same records in the topic's codec.
-    stored: Cow<'a, [u8]>,
+    new: NewBatch<'a>,
 }
 
 impl Accepted<'_> {
@@ -259,6 +262,7 @@ fn accept(
     let limits = Limits {
         max_message_bytes: topic.max_message_bytes() as usize,
     };
+    let log_append_time = pending::log_append_time(&topic);
     let mut batches = Vec::new();
     for batch in batch::split_batches(bytes.unwrap_or_default()) {
         let batch = batch?;
@@ -275,11 +279,16 @@ fn accept(
                 reason: "records routed by key cannot carry a producer id: their sequence numbers count for one partition".to_owned(),
             });
         }
-        let stored = stored_form(&topic, &batch, summary.codec)?;
+        let new = NewBatch::new(
+            stored_form(&topic, &batch, summary.codec)?,
+            summary.last_offset_delta,
+            summary.max_timestamp,
+            log_append_time,
+        );
         batches.push(AcceptedBatch {
             batch,
             summary,
-            stored,
+            new,
         });
     }
     if batches.is_empty() {
@@ -298,6 +307,7 @@ fn accept(
         log,
         partition,
         batches,
+        log_append_time,
         writer: writer.filter(|_| transactional),
     })
 }

@@ -59,12 +59,30 @@ pub(crate) struct Watermarks {
 /// A batch on its way into the log.
 pub(crate) struct NewBatch<'a> {
     /// The bytes; the stored ones get their base offset and leader epoch.
-    pub(crate) data: Cow<'a, [u8]>,
-    pub(crate) last_offset_delta: i32,
+    data: Cow<'a, [u8]>,
+    last_offset_delta: i32,
     /// Milliseconds since the epoch; -1 where the records have none.
-    pub(crate) max_timestamp: i64,
-    /// Milliseconds since the epoch, to be stamped on its records.
-    pub(crate) log_append_time: Option<i64>,
+    max_timestamp: i64,
+}
+
+impl<'a> NewBatch<'a> {
+    /// Puts `log_append_time` (milliseconds since the epoch), where there is one, on its
+    /// records, which takes a look at all of its bytes: not to be done under the lock.
+    pub(crate) fn new(
+        mut data: Cow<'a, [u8]>,
+        last_offset_delta: i32,
+        max_timestamp: i64,
+        log_append_time: Option<i64>,
+    ) -> Self {
+        if log_append_time.is_some() {
+            kafka_core::batch::stamp(data.to_mut(), 0, 0, log_append_time);
+        }
+        Self {
+            data,
+            last_offset_delta,
+            max_timestamp: log_append_time.unwrap_or(max_timestamp),
+        }
+    }
 }
 
 impl LogTable {
@@ -219,34 +237,28 @@ impl<'log> Appender<'log> {
         }
     }
 
-    /// Returns the batch's base offset.
-    pub(crate) fn append(&mut self, batch: NewBatch<'_>) -> i64 {
-        let NewBatch {
-            mut data,
-            last_offset_delta,
-            max_timestamp,
-            log_append_time,
-        } = batch;
-        if log_append_time.is_some() {
-            kafka_core::batch::stamp(data.to_mut(), 0, self.leader_epoch, log_append_time);
-        }
+    /// At [`next_offset`](Self::next_offset).
+    pub(crate) fn append(&mut self, batch: &NewBatch<'_>) {
         let base_offset = self.next_offset;
-        let max_timestamp = log_append_time.unwrap_or(max_timestamp);
-        self.running_max_timestamp = self.running_max_timestamp.max(max_timestamp);
+        self.running_max_timestamp = self.running_max_timestamp.max(batch.max_timestamp);
         let values = RowValues {
             partition: self.partition,
-            last_offset: base_offset + i64::from(last_offset_delta),
+            last_offset: base_offset + i64::from(batch.last_offset_delta),
             base_offset,
             stable_offset: self.stable_offset,
-            max_timestamp,
+            max_timestamp: batch.max_timestamp,
             running_max_timestamp: self.running_max_timestamp,
         };
-        self.writer.write(&values, &data, |header| {
+        self.writer.write(&values, &batch.data, |header| {
             kafka_core::batch::stamp(header, base_offset, self.leader_epoch, None);
         });
         self.next_offset = values.last_offset + 1;
-        self.bytes += data.len();
-        base_offset
+        self.bytes += batch.data.len();
+    }
+
+    /// By the numbers of topic and partition.
+    pub(crate) fn partition(&self) -> (i32, i32) {
+        (self.topic_number, self.partition)
     }
 
     /// The base offset of the next batch.

@@ -150,14 +150,15 @@ pub(crate) fn flush() -> Vec<Flushed> {
 /// Appends one batch that the server itself has built.
 pub(crate) fn append_built(topic: &Topic, log: &LogTable, partition: i32, bytes: &[u8]) -> i64 {
     let batch = crate::raise::ok(kafka_core::batch::Batch::parse(bytes)).0;
-    let new = NewBatch {
-        data: Cow::Borrowed(bytes),
-        last_offset_delta: batch.last_offset_delta(),
-        max_timestamp: batch.max_timestamp(),
-        log_append_time: log_append_time(topic),
-    };
+    let new = NewBatch::new(
+        Cow::Borrowed(bytes),
+        batch.last_offset_delta(),
+        batch.max_timestamp(),
+        log_append_time(topic),
+    );
     let mut appender = Appender::begin(topic, log, partition);
-    let base_offset = appender.append(new);
+    let base_offset = appender.next_offset();
+    appender.append(&new);
     appender.finish();
     base_offset
 }

@@ -1,6 +1,5 @@
 //! Appends what has passed the door: partition after partition, so that each is locked once
 //! and its rows are written together; within each in the order of the call.
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_core::batch::Summary;
@@ -12,7 +11,7 @@ use kafka_core::record::HeaderRef;
 use kafka_core::txn::{self, Producer, Version};
 
 use super::{Accepted, AcceptedBatch, BY_KEY, MAX_INFLATED_BYTES, Writer};
-use crate::store::log::{Appender, NewBatch};
+use crate::store::log::Appender;
 use crate::store::pending;
 use crate::store::producer::{self, ProducerKey};
 use crate::store::txn::Locked;
@@ -55,27 +54,23 @@ struct Round<'a> {
 }
 
 /// The partition that is being appended to.
-struct Turn<'a>(Option<((i32, i32), Appender<'a>)>);
+struct Turn<'a>(Option<Appender<'a>>);
 
 impl<'a> Turn<'a> {
     /// For an element, behind those of its partition that came before.
     fn of(&mut self, accepted: &'a Accepted<'_>) -> &mut Appender<'a> {
-        let partition = accepted.partition();
-        let is_over = |(current, appender): &((i32, i32), Appender<'_>)| {
-            *current != partition || appender.is_full()
+        let is_over = |appender: &Appender<'_>| {
+            appender.partition() != accepted.partition() || appender.is_full()
         };
         if self.0.as_ref().is_some_and(is_over) {
             self.end();
         }
-        let begin = || {
-            let appender = Appender::begin(&accepted.topic, &accepted.log, accepted.partition);
-            (partition, appender)
-        };
-        &mut self.0.get_or_insert_with(begin).1
+        let begin = || Appender::begin(&accepted.topic, &accepted.log, accepted.partition);
+        self.0.get_or_insert_with(begin)
     }
 
     fn end(&mut self) {
-        if let Some((_, appender)) = self.0.take() {
+        if let Some(appender) = self.0.take() {
             appender.finish();
         }
     }
@@ -127,26 +122,21 @@ impl<'a> Round<'a> {
     /// Appends one element's batches, or finds that they are there already.
     fn append(&mut self, accepted: &'a Accepted<'_>) -> Result<Appended, KafkaError> {
         let topic = &accepted.topic;
-        let log_append_time = pending::log_append_time(topic);
         let (base_offset, log_start_offset) = if accepted.partition == BY_KEY {
             self.turn.end();
             (append_by_key(accepted)?, -1)
         } else {
-            let base_offset = self.append_in_order(accepted, log_append_time)?;
+            let base_offset = self.append_in_order(accepted)?;
             (base_offset, topic.log_start_offset(accepted.partition))
         };
         Ok(Appended {
             base_offset,
-            log_append_time,
+            log_append_time: accepted.log_append_time,
             log_start_offset,
         })
     }
 
-    fn append_in_order(
-        &mut self,
-        accepted: &'a Accepted<'_>,
-        log_append_time: Option<i64>,
-    ) -> Result<i64, KafkaError> {
+    fn append_in_order(&mut self, accepted: &'a Accepted<'_>) -> Result<i64, KafkaError> {
         let summary = &accepted.batches[0].summary;
         let producer = producer_key(accepted, summary).and_then(|key| self.producers.get_mut(&key));
         if let Some(producer) = &producer {
@@ -175,13 +165,8 @@ impl<'a> Round<'a> {
         }
         let appender = self.turn.of(accepted);
         let base_offset = appender.next_offset();
-        for b in &accepted.batches {
-            appender.append(NewBatch {
-                data: Cow::Borrowed(&b.stored),
-                last_offset_delta: b.summary.last_offset_delta,
-                max_timestamp: b.summary.max_timestamp,
-                log_append_time,
-            });
+        for batch in &accepted.batches {
+            appender.append(&batch.new);
         }
         if let Some(producer) = producer {
             let state = producer.locked.state.get_or_insert_default();
