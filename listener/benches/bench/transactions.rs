@@ -49,9 +49,18 @@ pub(crate) async fn measure(bench: &Bench) -> Result<()> {
     for server in &servers {
         rate(server, "warm-up", librdkafka, CASES[1]).await?;
     }
+    let franz = build_franz();
+    if let Err(why) = &franz {
+        eprintln!("bench: transactions without franz-go: {why}");
+    }
+    let is_there = |client| match client {
+        "franz-go" => franz.is_ok(),
+        "Java" => bench.has_kafka(),
+        _ => true,
+    };
     for case in CASES {
         for (client, run) in CLIENTS {
-            if client == "Java" && !bench.has_kafka() {
+            if !is_there(client) {
                 continue;
             }
             let mut runs: Vec<Vec<Run>> = servers.iter().map(|_| Vec::new()).collect();
@@ -160,20 +169,24 @@ fn java(address: &str, topic: &str, records: usize, producers: usize) -> Result<
     printed_by(program, address, topic, records, producers)
 }
 
-/// Built with the clients of the tests.
-fn franz(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
+const FRANZ: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/commit_rate");
+
+/// From the Go module of the tests' clients.
+fn build_franz() -> Result<()> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/go");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("commit_rate");
-    let built = Command::new("go")
+    let mut build = Command::new("go");
+    build
         .current_dir(sources)
-        .args(["build", "-buildvcs=false", "-o"])
-        .arg(&program)
-        .arg("./commit_rate")
-        .status();
-    if !built.map_err(|error| format!("go: {error}"))?.success() {
-        return Err("commit_rate, of franz-go, could not be built".into());
+        .args(["build", "-buildvcs=false", "-o", FRANZ, "./commit_rate"]);
+    let status = build.status().map_err(|error| format!("go: {error}"))?;
+    if status.success() {
+        return Ok(());
     }
-    printed_by(Command::new(program), address, topic, records, producers)
+    Err(format!("go build: {status}").into())
+}
+
+fn franz(address: &str, topic: &str, records: usize, producers: usize) -> Result<f64> {
+    printed_by(Command::new(FRANZ), address, topic, records, producers)
 }
 
 /// The rate that a program prints.
