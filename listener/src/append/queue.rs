@@ -256,6 +256,28 @@ mod tests {
         assert!((1..20).contains(&waits), "{waits} waits");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_every_other_time_is_not_waited_for_often() {
+        let (producers, mut queue) = Producers::new();
+        let mut in_vain = 0;
+        for number in 0..400 {
+            producers.send_of([0], 100);
+            let other = async {
+                tokio::task::yield_now().await;
+                if number % 2 == 0 {
+                    producers.send_of([1], 100);
+                }
+            };
+            let started = tokio::time::Instant::now();
+            let (count, ()) = tokio::join!(gathered(&mut queue), other);
+            in_vain += u32::from(started.elapsed() >= PATIENCE);
+            if count == 1 && number % 2 == 0 {
+                gathered(&mut queue).await;
+            }
+        }
+        assert!(in_vain < 20, "{in_vain} waits in vain");
+    }
+
     #[tokio::test]
     async fn a_large_round_waits_for_nobody() {
         let (producers, mut queue) = Producers::new();
